@@ -1,0 +1,102 @@
+/* core.h - a service without its sockets and threads: checks a call, decides, appends, applies, commits, answers.
+ *
+ * The process (service.c), the tests' given/when/then and verify all run this same code. A core belongs to one
+ * writer thread; core_query() may be called by any thread with a snapshot of its own.
+ *
+ *   _replies    (caller, key)                  -> packed fokus.event.v1.StoredReply
+ *   _expiry     (expires ms, caller, key)      -> nothing; at most 64 due entries leave with each record
+ *   _meta       "schema"                       -> u32 schema number of the tables
+ *
+ * These tables too are a function of the log alone. */
+#pragma once
+#include <stdint.h>
+
+#include "common/log.h"
+#include "common/schema.h"
+#include "common/service.h"
+
+struct core;
+
+enum {
+    CORE_CALL_ARENA = 64 * 1024 * 1024, /* bytes one call's messages may take */
+    CORE_MAX_BODY = 15 * 1024 * 1024,
+    CORE_IDEMPOTENCY_MS = 24 * 3600 * 1000,
+    CORE_MAX_RECORD = 64 * 1024 * 1024,
+};
+
+/* A call as it came in and how it went. Texts and bytes of the reply live in `arena`. */
+struct core_call {
+    /* in */
+    const char *method;
+    struct slice body;
+    struct caller caller;
+    const char *locale;          /* "sv" or "en" */
+    const char *idempotency_key; /* "" for none */
+    const char *trace_id;        /* 32 hexadecimal digits, or "" */
+    int64_t deadline_ms;         /* on the clock of `now_ms`; 0 for none */
+    struct arena *arena;         /* outlives the call: the reply goes here */
+    void *owner;                 /* the caller's own */
+    /* out */
+    struct status status;
+    struct slice reply; /* packed response */
+    uint64_t log_sequence;
+    bool repeated;
+};
+
+/* What one commit brought. */
+struct core_commit {
+    uint64_t record, last_sequence;
+    Fokus__Event__V1__Event **events; /* in the batch's arena */
+    size_t n_events;
+};
+
+/* Shows how far a replay has come; called a few times a second at most. */
+typedef void core_progress(void *arg, uint64_t done, uint64_t total);
+
+/* Opens the service's store (made when missing), checks the log's chain from its last `check_records` records (0: all), replays the
+ * log when the schema number changed. -EBADMSG: the log was tampered with or is broken, `err` names the record. */
+int core_open(struct core **ret, const struct service_def *def, const char *store_path,
+              uint64_t check_records, core_progress *progress, void *progress_arg,
+              struct err *err) must_check;
+void core_close(struct core *c);
+struct store *core_store(struct core *c);
+const struct schema *core_schema(const struct core *c);
+const char *core_log_id(const struct core *c);
+
+/* The method by its full name: the service's own or the runtime's; NULL for none. */
+const struct method *core_method(const struct core *c, const char *full_name);
+/* May the caller call it? Else `status` is permission_denied or unauthenticated. */
+bool core_allowed(const struct method *m, const struct caller *caller,
+                  struct status *status) must_check;
+
+/* Checks and answers one query on a snapshot. `scratch` is reset by the caller. */
+void core_query(struct core *c, const struct method *m, const struct rd *state,
+                struct arena *scratch, int64_t now_ms, struct service *service,
+                struct core_call *call);
+
+/* Decides, appends and applies `n` commands in order in one transaction and one record, commits once. Every call gets its
+ * answer; 0 unless the store is broken. If apply fails, the batch is redone one command at a time, so that only the culprit fails.
+ * After a commit of unknown outcome the store is reopened and the log's end decides. If the store takes no writes,
+ * all are answered `unavailable` and core_degraded() says why; the next batch tries again.
+ * The commit's events live in `batch_arena`. */
+int core_commands(struct core *c, struct core_call *const *calls, size_t n, int64_t now_ms,
+                  struct id_source *ids, struct arena *batch_arena, struct core_commit *ret,
+                  struct err *err) must_check;
+/* NULL, or why the store takes no writes. */
+const char *core_degraded(const struct core *c);
+
+/* Walks the chain, replays into a scratch store under `scratch_path` (removed after) and compares every table byte for byte. */
+struct core_verdict {
+    bool identical;
+    uint64_t records, events;
+    struct {
+        const char *table;
+        uint64_t entries;
+        bool identical;
+    } tables[64];
+    size_t n_tables;
+    char problem[256];
+};
+int core_verify(const struct service_def *def, struct store *store, const char *scratch_path,
+                struct core_verdict *ret, core_progress *progress, void *progress_arg,
+                struct err *err) must_check;

@@ -1,0 +1,126 @@
+/* service.h - the process around a service's three kinds of function (architecture, section 1):
+ *
+ *     decide   (command, state)  -> events + response | refusal      never writes
+ *     apply    (event, tables)   -> tables                           the only code that writes tables
+ *     query    (request, state)  -> response                         never writes
+ *
+ * The runtime checks the request's bytes, enforces the access rule, calls the handler, appends and applies its
+ * events, commits, replies and publishes, in that order. Prototypes and tables below come from the proto by
+ * common/codegen: a missing handler is a link error, a missing access rule means nobody.
+ *
+ * Handlers return 0 for an answer (success or refusal) and a negative errno for a failure of the machine. */
+#pragma once
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/id.h"
+#include "common/status.h"
+#include "common/store.h"
+#include "fokus/event/v1/event.pb-c.h"
+
+/* Who calls. */
+struct caller {
+    const char *
+        id; /* "" anonymous, "operator" on the admin socket, else the person's id in this service */
+    uint32_t roles; /* bit (1 << fokus.v1.Role); all set for the operator */
+    bool operator_socket;
+};
+
+struct service;
+
+/* What a decision may look at. No clock, no random, no network: time and ids come in here. */
+struct decide_in {
+    const struct rd *state;
+    struct arena *arena; /* for whatever the response and events point to */
+    struct caller caller;
+    int64_t now_ms;
+    struct id_source *ids;
+    const char *locale; /* "sv" or "en" */
+};
+
+struct query_in {
+    const struct rd *state;
+    struct arena *arena;
+    struct caller caller;
+    int64_t now_ms;
+    const char *locale;
+    struct service *service; /* for the runtime's own methods only */
+};
+
+/* What a decision came to: a refusal in `status`, or the events in order. A refusal drops its events. */
+struct outcome {
+    struct status status;
+    struct emitted *events; /* growing array in the call's arena */
+    size_t n_events, room;
+};
+
+enum { OUTCOME_MAX_EVENTS = 20000 }; /* a decision; more is resource_exhausted */
+
+struct emitted {
+    int kind;                      /* the arm of the service's Event oneof */
+    const char *subject;           /* what the event is about, e.g. a slug */
+    const ProtobufCMessage *event; /* the service's Event message */
+};
+
+#define outcome_refuse(out, ...)    status_refuse(&(out)->status, __VA_ARGS__)
+#define outcome_violation(out, ...) status_violation(&(out)->status, __VA_ARGS__)
+/* Called by the generated emit_x(). 0, or -ENOMEM, or -E2BIG past OUTCOME_MAX_EVENTS. */
+int outcome_emit(struct outcome *out, int kind, const char *subject,
+                 const ProtobufCMessage *event) must_check;
+
+/* The outer facts of an event, as apply() gets them: the log's, never the clock's. */
+struct fact {
+    uint64_t sequence;
+    int64_t time_ms;
+    const char *id, *type, *actor, *subject;
+};
+
+struct method {
+    const char *full_name; /* "fokus.directory.v1.DirectoryService/GetOrganisation" */
+    bool command, long_running;
+    int audience;   /* fokus.v1.Audience; 0 = nobody */
+    uint32_t roles; /* bit (1 << fokus.v1.Role) */
+    const ProtobufCMessageDescriptor *request, *response;
+    int (*decide)(const struct decide_in *, const void *request, void *response, struct outcome *);
+    int (*query)(const struct query_in *, const void *request, void *response, struct status *);
+};
+
+struct event_kind {   /* indexed by the oneof's arm number; a NULL name is no arm */
+    const char *name; /* "OrganisationRegistered" */
+    int visibility;   /* fokus.v1.Visibility; 0 = internal */
+};
+
+/* What codegen makes of a service's proto: `extern const struct contract directory_contract;` */
+struct contract {
+    const struct method *methods;
+    size_t n_methods;
+    const struct event_kind *events;
+    size_t n_events;
+    const ProtobufCMessageDescriptor
+        *event;               /* the Event message, NULL for a service without events */
+    size_t event_case_offset; /* of its oneof's case in the C struct */
+    const uint8_t *descriptor_set;
+    size_t descriptor_set_len;
+};
+
+/* A service: filled in its main.c. */
+struct service_def {
+    const char *name; /* "directory": names the binary, the sockets and the topics */
+    uint32_t schema;  /* of the tables; another number than the store's means: replay the log */
+    const struct contract *contract;
+    const struct table *const *tables; /* NULL-terminated */
+    /* Folds one event into the tables. Deterministic; runs live and on replay; cannot refuse. 0 or a negative errno. */
+    int (*apply)(struct wr *wr, const struct fact *fact, const void *event);
+};
+
+/* Runs the service until SIGTERM or SIGINT: the whole of main(). Returns the exit code.
+ *
+ *   --home DIR        where store, sockets and keys are (default $FOKUS_HOME, else ./var)
+ *   --call ENDPOINT   default ipc://HOME/run/NAME.call  (0660)
+ *   --admin ENDPOINT  default ipc://HOME/run/NAME.admin (0600)
+ *   --events ENDPOINT default ipc://HOME/run/NAME.events (0660)
+ *   --version, --help
+ * The store is HOME/store/NAME. Exit codes: 0 drained and stopped; 1 could not start or go on (the last log line says why); 2 usage. */
+int service_main(const struct service_def *def, int argc, char **argv);

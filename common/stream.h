@@ -1,0 +1,57 @@
+/* stream.h - the public part of a log as a stream (architecture, section 7).
+ *
+ * Publishing: two frames, topic "directory.OrganisationRegistered." and a packed fokus.event.v1.EventBatch; once a second
+ * "directory.heartbeat." and a packed Heartbeat. Only committed events are published, and only public ones leave on the events socket.
+ *
+ * Following: the stream is a doorbell, the log the truth. A follower keeps a cursor (the last sequence it has dealt with), reads on
+ * with ReadEvents whenever the bell rings or a heartbeat shows a later sequence, and so gets each event in order, once. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bus.h"
+#include "common/client.h"
+#include "common/status.h"
+#include "fokus/event/v1/event.pb-c.h"
+
+/* ---- the service's side ---- */
+
+struct stream_publisher;
+
+/* Does not own the socket. `last` gives each topic's last published sequence at start: see stream_publisher_seed(). */
+struct stream_publisher *stream_publisher_new(const char *service,
+                                              struct bus_socket *xpub) must_check;
+void stream_publisher_free(struct stream_publisher *p);
+/* At start: an event that is already in the log, so that `previous` is right from the first message on. */
+void stream_publisher_seed(struct stream_publisher *p, const char *type, uint64_t sequence);
+/* The events of one commit, in order; those not public are passed over. Never waits; a slow subscriber misses some and replays. */
+void stream_publish(struct stream_publisher *p, Fokus__Event__V1__Event *const *events,
+                    size_t n_events);
+void stream_heartbeat(struct stream_publisher *p, const char *log_id, uint64_t last_sequence);
+
+/* ---- the follower's side ---- */
+
+struct stream_follower;
+
+struct stream_follow_config {
+    const char *service;
+    const char *call_endpoint;   /* where ReadEvents is asked: the call or the admin socket */
+    const char *events_endpoint; /* the doorbell; NULL: read to the end once, then stop */
+    uint64_t from;               /* first sequence wanted, 1 for all */
+    const char *const *types;    /* NULL-terminated, or NULL for all */
+};
+
+/* Returns whether to go on; false stops the follower before the next event. */
+typedef bool stream_each(void *arg, const Fokus__Event__V1__Event *event);
+
+int stream_follower_new(struct bus *bus, const struct stream_follow_config *config,
+                        struct stream_follower **ret, struct err *err) must_check;
+void stream_follower_free(struct stream_follower *f);
+/* Waits up to `timeout_ms` for the bell and delivers all that is new. Returns how many events, 0 at the timeout, -ESHUTDOWN when `each`
+ * said stop, -ECANCELED when the log id changed (another history: start over), -EHOSTUNREACH when the service cannot be read. */
+int stream_follower_turn(struct stream_follower *f, int timeout_ms, stream_each *each, void *arg,
+                         struct err *err) must_check;
+/* The next sequence it will ask for: what a durable cursor stores. */
+uint64_t stream_follower_next(const struct stream_follower *f);
+/* True once everything up to the log's end as last heard of was delivered. */
+bool stream_follower_caught_up(const struct stream_follower *f);
