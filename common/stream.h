@@ -18,11 +18,11 @@
 
 struct stream_publisher;
 
-/* Does not own the socket. `last` gives each topic's last published sequence at start: see stream_publisher_seed(). */
+/* Does not own the socket, but is the only one to read it: it throws the subscriptions away, which would pile up otherwise. */
 struct stream_publisher *stream_publisher_new(const char *service,
                                               struct bus_socket *xpub) must_check;
 void stream_publisher_free(struct stream_publisher *p);
-/* At start: an event that is already in the log, so that `previous` is right from the first message on. */
+/* At start: a public event that is already in the log, so that `previous` is right from the first message on. */
 void stream_publisher_seed(struct stream_publisher *p, const char *type, uint64_t sequence);
 /* The events of one commit, in order; those not public are passed over. Never waits; a slow subscriber misses some and replays. */
 void stream_publish(struct stream_publisher *p, Fokus__Event__V1__Event *const *events,
