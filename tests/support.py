@@ -5,7 +5,7 @@ A test begins with
     #!/usr/bin/python3
     import os, sys
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-    import fokus
+    import support
 """
 import atexit
 import glob
