@@ -1,0 +1,300 @@
+/* limits_bench.c - one measurement a run, as one line of JSON: a figure of ours, or the limit it is held against. tests/bench/run calls it.
+ *
+ *   limits_bench call ENDPOINT get|register|suggest IN_FLIGHT FIRST SPACE CALLS SECONDS
+ *   limits_bench echo IN_FLIGHT REQUEST_BYTES REPLY_BYTES SECONDS
+ *   limits_bench raw STORE COMMANDS DIR FIRST CALLS PER_COMMIT
+ *   limits_bench cursor STORE EVENTS
+ *   limits_bench events ENDPOINT
+ *   limits_bench listen ENDPOINT */
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "fokus/directory/v1/directory.pb-c.h"
+#include "fokus/runtime/v1/runtime.pb-c.h"
+#include "fokus/wire/v1/wire.pb-c.h"
+#include "tests/bench/load.h"
+#include "tests/bench/raw_lmdb.h"
+
+#define SERVICE "fokus.directory.v1.DirectoryService/"
+
+static size_t body_get(void *arg, uint64_t number, uint8_t *to)
+{
+    Fokus__Directory__V1__GetOrganisationRequest request =
+        FOKUS__DIRECTORY__V1__GET_ORGANISATION_REQUEST__INIT;
+    char slug[32];
+    uint64_t space = *(uint64_t *)arg;
+
+    /* A stride that meets every number of the space, in no order of the keys. */
+    snprintf(slug, sizeof slug, "bench-%09lu", (unsigned long)(number * 7919 % space));
+    request.slug = slug;
+    return fokus__directory__v1__get_organisation_request__pack(&request, to);
+}
+
+/* About 300 bytes: what a well-described organisation takes. */
+static void fill(Fokus__Directory__V1__Organisation *o, uint64_t number, char *name, size_t size)
+{
+
+    snprintf(name, size, "Påhittad förening bench-%09lu", (unsigned long)number);
+    o->name = name;
+    o->kind = FOKUS__DIRECTORY__V1__ORGANISATION_KIND__ORGANISATION_KIND_PATIENT_ASSOCIATION;
+    o->level = (Fokus__Directory__V1__OrganisationLevel)(1 + number % 3);
+    o->website = "https://www.bench.example/om-oss";
+    o->description =
+        "En påhittad förening för mätningar. Den hjälper ingen, men den har en beskrivning som "
+        "är så lång som en riktig förenings och några ord om vad den inte gör.";
+}
+
+static size_t body_register(void *arg, uint64_t number, uint8_t *to)
+{
+    Fokus__Directory__V1__RegisterOrganisationRequest request =
+        FOKUS__DIRECTORY__V1__REGISTER_ORGANISATION_REQUEST__INIT;
+    Fokus__Directory__V1__Organisation organisation = FOKUS__DIRECTORY__V1__ORGANISATION__INIT;
+    char slug[32], name[80];
+
+    (void)arg;
+    fill(&organisation, number, name, sizeof name);
+    snprintf(slug, sizeof slug, "bench-%09lu", (unsigned long)number);
+    organisation.slug = slug;
+    request.organisation = &organisation;
+    return fokus__directory__v1__register_organisation_request__pack(&request, to);
+}
+
+static size_t body_suggest(void *arg, uint64_t number, uint8_t *to)
+{
+    Fokus__Directory__V1__SuggestOrganisationRequest request =
+        FOKUS__DIRECTORY__V1__SUGGEST_ORGANISATION_REQUEST__INIT;
+    Fokus__Directory__V1__Organisation organisation = FOKUS__DIRECTORY__V1__ORGANISATION__INIT;
+    char name[80];
+
+    (void)arg;
+    fill(&organisation, number, name, sizeof name);
+    request.organisation = &organisation;
+    return fokus__directory__v1__suggest_organisation_request__pack(&request, to);
+}
+
+static int print(const struct load_result *r)
+{
+    printf("{\"calls\":%lu,\"errors\":%lu,\"first_error\":\"%s\",\"per_second\":%.1f,\"p50_us\":%."
+           "1f,\"p99_us\":%.1f,\"reply_bytes\":%.1f}\n",
+           (unsigned long)r->calls, (unsigned long)r->errors, r->first_error, r->per_second,
+           r->p50_us, r->p99_us, r->reply_bytes);
+    return 0;
+}
+
+static int measure_call(char **a)
+{
+    uint64_t space = strtoull(a[4], NULL, 10);
+    struct load load = { .endpoint = a[0],
+                         .in_flight = strtoul(a[2], NULL, 10),
+                         .first = strtoull(a[3], NULL, 10),
+                         .arg = &space,
+                         .calls = strtoull(a[5], NULL, 10),
+                         .seconds = strtod(a[6], NULL) };
+    struct load_result result;
+
+    if (strcmp(a[1], "get") == 0) {
+        load.method = SERVICE "GetOrganisation";
+        load.body = body_get;
+    } else if (strcmp(a[1], "suggest") == 0) {
+        load.method = SERVICE "SuggestOrganisation";
+        load.body = body_suggest;
+    } else {
+        load.method = SERVICE "RegisterOrganisation";
+        load.body = body_register;
+    }
+    return load_run(&load, &result) == 0 ? print(&result) : 1;
+}
+
+static int measure_echo(char **a)
+{
+    char endpoint[64];
+    struct load load = { .endpoint = endpoint,
+                         .echo = true,
+                         .in_flight = strtoul(a[0], NULL, 10),
+                         .echo_request = strtoul(a[1], NULL, 10),
+                         .seconds = strtod(a[3], NULL) };
+    struct load_result result;
+
+    snprintf(endpoint, sizeof endpoint, "ipc:///tmp/fokus-echo-%d", (int)getpid());
+    pid_t server = load_echo_server(endpoint, strtoul(a[2], NULL, 10));
+    int r = load_run(&load, &result);
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    unlink(endpoint + strlen("ipc://"));
+    return r == 0 ? print(&result) : 1;
+}
+
+static int measure_raw(char **a)
+{
+    struct raw_sample *sample = raw_sample_read(a[0], strtoul(a[1], NULL, 10));
+
+    if (!sample)
+        return 1;
+    double rate = raw_lmdb_run(sample, a[2], strtoul(a[3], NULL, 10), strtoul(a[4], NULL, 10),
+                               strtoul(a[5], NULL, 10));
+    if (rate >= 0)
+        printf("{\"per_second\":%.1f,\"puts\":%.2f,\"bytes\":%.0f}\n", rate,
+               raw_sample_puts(sample), raw_sample_bytes(sample));
+    raw_sample_free(sample);
+    return rate >= 0 ? 0 : 1;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Steps into the length-delimited field at *at: *at to *ret_end is its content. */
+static bool enter(const uint8_t **at, const uint8_t *end, const uint8_t **ret_end)
+{
+    uint64_t tag, len;
+
+    if (!load_get_varint(at, end, &tag) || (tag & 7) != 2 || !load_get_varint(at, end, &len) ||
+        len > (uint64_t)(end - *at))
+        return false;
+    *ret_end = *at + len;
+    return true;
+}
+
+struct events_answer {
+    uint64_t events, next, last;
+};
+
+/* Counts without unpacking, so that the subscriber's own work is not what is measured. */
+static bool read_answer(const uint8_t *at, const uint8_t *end, struct events_answer *ret)
+{
+    const uint8_t *header_end, *event_end;
+    uint64_t tag, value;
+
+    *ret = (struct events_answer) { 0 };
+    if (!enter(&at, end, &end) || !enter(&at, end, &header_end))
+        return false;
+    at = header_end;
+    if (!enter(&at, end, &end))
+        return false;
+    while (at < end) {
+        const uint8_t *field = at;
+        if (!load_get_varint(&at, end, &tag))
+            return false;
+        if ((tag & 7) == 2) {
+            at = field;
+            if (!enter(&at, end, &event_end))
+                return false;
+            at = event_end;
+            ret->events += tag >> 3 == 1;
+        } else if (!load_get_varint(&at, end, &value)) {
+            return false;
+        } else if (tag >> 3 == 2) {
+            ret->next = value;
+        } else if (tag >> 3 == 3) {
+            ret->last = value;
+        }
+    }
+    return true;
+}
+
+static void ask_events(void *socket, uint64_t from)
+{
+    Fokus__Runtime__V1__ReadEventsRequest request = FOKUS__RUNTIME__V1__READ_EVENTS_REQUEST__INIT;
+    Fokus__Wire__V1__CallHeader header = FOKUS__WIRE__V1__CALL_HEADER__INIT;
+    Fokus__Wire__V1__Call call = FOKUS__WIRE__V1__CALL__INIT, *list[] = { &call };
+    Fokus__Wire__V1__Calls calls = FOKUS__WIRE__V1__CALLS__INIT;
+    uint8_t body[64], frame[512];
+
+    request.from = from;
+    request.limit = 10000;
+    header.method = "fokus.runtime.v1.RuntimeService/ReadEvents";
+    header.call_id = from;
+    call.header = &header;
+    call.body =
+        (ProtobufCBinaryData) { fokus__runtime__v1__read_events_request__pack(&request, body),
+                                body };
+    calls.calls = list;
+    calls.n_calls = 1;
+    (void)zmq_send(socket, frame, fokus__wire__v1__calls__pack(&calls, frame),
+                   0); /* an empty queue */
+}
+
+/* One ReadEvents after another until the end, as a subscriber that begins at 1 does. */
+static int measure_events(char **a)
+{
+    void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_DEALER);
+    struct events_answer answer = { .next = 1, .last = 1 };
+    uint64_t events = 0;
+    int zero = 0, r = 0;
+
+    zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
+    zmq_connect(socket, a[0]);
+    double begin = now_s();
+    while (answer.next <= answer.last && r == 0) {
+        uint64_t from = answer.next;
+        zmq_msg_t message;
+
+        ask_events(socket, from);
+        zmq_msg_init(&message);
+        int size = zmq_msg_recv(&message, socket, 0);
+        const uint8_t *at = zmq_msg_data(&message);
+        if (size < 0 || !read_answer(at, at + size, &answer) || answer.next <= from) {
+            fprintf(stderr, "limits_bench: ReadEvents does not get on from %lu\n",
+                    (unsigned long)from);
+            r = 1;
+        }
+        events += answer.events;
+        zmq_msg_close(&message);
+    }
+    if (r == 0)
+        printf("{\"per_second\":%.1f,\"events\":%lu}\n", (double)events / (now_s() - begin),
+               (unsigned long)events);
+    zmq_close(socket);
+    zmq_ctx_term(context);
+    return r;
+}
+
+/* A subscriber that takes everything and does nothing with it. */
+static int listen_for_ever(char **a)
+{
+    void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_SUB);
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0);
+    zmq_connect(socket, a[0]);
+    zmq_msg_t message;
+    zmq_msg_init(&message);
+    while (zmq_msg_recv(&message, socket, 0) >= 0)
+        ;
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+
+    if (strcmp(what, "call") == 0 && argc == 9)
+        return measure_call(argv + 2);
+    if (strcmp(what, "echo") == 0 && argc == 6)
+        return measure_echo(argv + 2);
+    if (strcmp(what, "raw") == 0 && argc == 8)
+        return measure_raw(argv + 2);
+    if (strcmp(what, "cursor") == 0 && argc == 4) {
+        double rate = raw_lmdb_walk_log(argv[2], strtoull(argv[3], NULL, 10));
+        printf("{\"per_second\":%.1f}\n", rate);
+        return rate >= 0 ? 0 : 1;
+    }
+    if (strcmp(what, "events") == 0 && argc == 3)
+        return measure_events(argv + 2);
+    if (strcmp(what, "listen") == 0 && argc == 3)
+        return listen_for_ever(argv + 2);
+    fprintf(stderr, "limits_bench: see the head of limits_bench.c; tests/bench/run calls it\n");
+    return 2;
+}
