@@ -4,7 +4,13 @@
 #pragma once
 #include <stdbool.h>
 
-enum fault_point { FAULT_ARENA, FAULT_PUT, FAULT_COMMIT, FAULT_POINTS };
+enum fault_point {
+    FAULT_ARENA,
+    FAULT_PUT,
+    FAULT_COMMIT,    /* nothing is written, the outcome is reported unknown */
+    FAULT_COMMITTED, /* all is durable, but the outcome is reported unknown */
+    FAULT_POINTS,
+};
 
 #ifdef FOKUS_FAULTS
 /* From now on the `nth` passage (1 = the next) of `point` fails once; 0 disarms. Process-wide. */

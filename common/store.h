@@ -10,7 +10,9 @@
  * rd_get() lives in the transaction's arena.
  *
  * Reader slots of dead processes are cleared at open and each minute; a store that another process has open is
- * refused (-EBUSY); a full map grows by itself (-EAGAIN from wr_commit(): redo the transaction). */
+ * refused (-EBUSY); a full map grows by itself (-EAGAIN from wr_commit(): redo the transaction).
+ *
+ * An empty key is a key like others (stored as one zero byte, and so shown by a scan); a table holds it or u8 0, not both. */
 #pragma once
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
@@ -98,7 +100,7 @@ struct scan {
 /* All entries whose key begins with `prefix`. */
 void scan_prefix(struct scan *s, const struct rd *rd, const struct table *t,
                  const struct key *prefix);
-/* Those from `from` (inclusive) on that still begin with `prefix` (may be NULL: to the end of the table). */
+/* Those from `from` (inclusive; NULL: the first) on that still begin with `prefix` (NULL: to the end of the table). */
 void scan_from(struct scan *s, const struct rd *rd, const struct table *t, const struct key *from,
                const struct key *prefix);
 /* As scan_prefix, from the last entry to the first. */
@@ -110,7 +112,9 @@ int scan_end(struct scan *s);
 
 /* ---- writing ---- */
 
-/* Begins the one write transaction; waits for nobody in a service, since only its writer thread writes. */
+/* Begins the one write transaction; waits for nobody in a service, since only its writer thread writes. -EIO after a
+ * commit of unknown outcome, until store_reopen(). The writer's thread must have no snapshot of the store when it ends the
+ * transaction or reopens, since both may have to wait for all readers. */
 int wr_begin(struct store *s, struct arena *arena, struct wr **ret) must_check;
 /* The same transaction as a reader, so that the second command of a batch sees the first. Ends with `wr`. */
 struct rd *wr_rd(struct wr *wr);
@@ -125,7 +129,7 @@ void wr_append_bytes(struct wr *wr, const struct table *t, const struct key *k, 
 void wr_delete(struct wr *wr, const struct table *t, const struct key *k);
 /* Marks the transaction failed, for code that finds state it cannot go on from. Returns `errnum` negated. */
 int wr_fail(struct wr *wr, int errnum);
-/* 0, or the first error since begin. */
+/* 0, or the first error since begin. -EAGAIN: the map is full; wr_commit() or wr_abort() grows it, then redo. */
 int wr_status(const struct wr *wr) must_check;
 
 /* Commits and ends. 0: durable. -EAGAIN: nothing was written, the map was full and has grown: redo. Any error of an earlier

@@ -1,0 +1,423 @@
+#include "common/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/fault.h"
+#include "fokus/event/v1/event.pb-c.h"
+
+static const struct table T_EVENTS = { "events", &fokus__event__v1__event__descriptor };
+static const struct table T_RAW = { "raw", NULL };
+static const struct table T_EMPTY = { "empty", NULL };
+static const struct table *const TABLES[] = { &T_EVENTS, &T_RAW, &T_EMPTY, NULL };
+
+struct fixture {
+    char path[64];
+    struct store *store;
+    struct arena *arena;
+    struct err err;
+};
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+    assert_return_code(nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS), errno);
+}
+
+static int open_in(struct fixture *f, size_t map_bytes)
+{
+    struct store_config config = {
+        .path = f->path, .tables = TABLES, .map_bytes = map_bytes, .no_sync = true
+    };
+
+    return store_open(&f->store, &config, &f->err);
+}
+
+static int setup_sized(void **state, size_t map_bytes)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    snprintf(f->path, sizeof(f->path), "store-test-XXXXXX");
+    if (!mkdtemp(f->path))
+        return -1;
+    f->arena = arena_new(1 << 20);
+    *state = f;
+    return open_in(f, map_bytes);
+}
+
+static int setup(void **state)
+{
+    return setup_sized(state, 0);
+}
+
+static int setup_tiny(void **state)
+{
+    return setup_sized(state, 1);
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+#ifdef FOKUS_FAULTS
+    for (int point = 0; point < FAULT_POINTS; point++)
+        fault_arm((enum fault_point)point, 0);
+#endif
+    store_close(f->store);
+    arena_free(f->arena);
+    remove_tree(f->path);
+    free(f);
+    return 0;
+}
+
+static struct key text_key(const char *text)
+{
+    struct key k = KEY_INIT;
+
+    key_text(&k, text);
+    return k;
+}
+
+static struct key raw_key(const char *bytes, size_t len)
+{
+    struct key k = KEY_INIT;
+
+    memcpy(k.bytes, bytes, len);
+    k.len = (uint16_t)len;
+    return k;
+}
+
+static struct wr *begin(struct fixture *f)
+{
+    struct wr *wr;
+
+    assert_int_equal(wr_begin(f->store, f->arena, &wr), 0);
+    return wr;
+}
+
+static int commit(struct fixture *f, struct wr *wr)
+{
+    bool unknown;
+
+    int r = wr_commit(wr, &unknown, &f->err);
+    assert_false(unknown);
+    return r;
+}
+
+static struct rd *snapshot(struct fixture *f)
+{
+    struct rd *rd;
+
+    assert_int_equal(rd_begin(f->store, f->arena, &rd), 0);
+    return rd;
+}
+
+static void put_text(struct wr *wr, const char *key, const char *value)
+{
+    struct key k = text_key(key);
+
+    wr_put_bytes(wr, &T_RAW, &k, value, strlen(value));
+}
+
+static void assert_holds(const struct rd *rd, const char *key, const char *value)
+{
+    struct key k = text_key(key);
+    struct slice found;
+
+    int r = rd_get_bytes(rd, &T_RAW, &k, &found);
+    if (!value) {
+        assert_int_equal(r, -ENOENT);
+        return;
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(found.len, strlen(value));
+    assert_memory_equal(found.data, value, found.len);
+}
+
+static void assert_store_holds(struct fixture *f, const char *key, const char *value)
+{
+    struct rd *rd = snapshot(f);
+
+    assert_holds(rd, key, value);
+    rd_end(rd);
+}
+
+static void what_was_put_is_read_back(void **state)
+{
+    struct fixture *f = *state;
+    Fokus__Event__V1__Event event = FOKUS__EVENT__V1__EVENT__INIT, *back;
+    struct key k = text_key("one"), absent = text_key("two"), empty = KEY_INIT;
+    struct slice bytes;
+
+    event.sequence = 7;
+    event.subject = (char *)"subject";
+    struct wr *wr = begin(f);
+    wr_put(wr, &T_EVENTS, &k, &event);
+    wr_put_bytes(wr, &T_RAW, &k, NULL, 0);
+    wr_put_bytes(wr, &T_RAW, &empty, "head", 4);
+    assert_int_equal(rd_get(wr_rd(wr), &T_EVENTS, &k, &back), 0); /* sees its own writes */
+    assert_int_equal(wr_status(wr), 0);
+    assert_int_equal(commit(f, wr), 0);
+
+    struct rd *rd = snapshot(f);
+    assert_int_equal(rd_get(rd, &T_EVENTS, &k, &back), 0);
+    assert_int_equal(back->sequence, 7);
+    assert_string_equal(back->subject, "subject");
+    assert_int_equal(rd_get(rd, &T_EVENTS, &absent, &back), -ENOENT);
+    assert_int_equal(rd_get_bytes(rd, &T_RAW, &k, &bytes), 0);
+    assert_int_equal(bytes.len, 0);
+    assert_int_equal(rd_get_bytes(rd, &T_RAW, &empty, &bytes), 0);
+    assert_memory_equal(bytes.data, "head", 4);
+    assert_true(rd_has(rd, &T_RAW, &k));
+    assert_false(rd_has(rd, &T_RAW, &absent));
+    assert_int_equal(rd_count(rd, &T_RAW), 2);
+    assert_int_equal(rd_count(rd, &T_EMPTY), 0);
+    rd_end(rd);
+}
+
+static void a_snapshot_does_not_see_later_commits(void **state)
+{
+    struct fixture *f = *state;
+
+    struct rd *before = snapshot(f);
+    struct wr *wr = begin(f);
+    put_text(wr, "a", "1");
+    struct rd *during = snapshot(f);
+    assert_int_equal(commit(f, wr), 0);
+    assert_holds(before, "a", NULL);
+    assert_holds(during, "a", NULL);
+    assert_store_holds(f, "a", "1");
+    rd_end(before);
+    rd_end(during);
+
+    wr = begin(f);
+    put_text(wr, "a", "2");
+    wr_abort(wr);
+    assert_store_holds(f, "a", "1");
+}
+
+static void bad_uses_are_refused_with_their_reason(void **state)
+{
+    struct fixture *f = *state;
+    static const struct table stranger = { "stranger", NULL };
+    static const struct table twin = { "raw", NULL };
+    Fokus__Event__V1__Event *event;
+    Fokus__Event__V1__Record record = FOKUS__EVENT__V1__RECORD__INIT;
+    struct key k = text_key("k"), too_long = { .failed = true };
+    struct slice bytes;
+
+    struct wr *wr = begin(f);
+    wr_put_bytes(wr, &T_EVENTS, &k, "\xff", 1);
+    wr_put_bytes(wr, &twin, &k, "x", 1); /* another declaration of the same table */
+    assert_int_equal(commit(f, wr), 0);
+    struct rd *rd = snapshot(f);
+    assert_int_equal(rd_get(rd, &T_EVENTS, &k, &event), -EBADMSG);
+    assert_int_equal(rd_get(rd, &T_RAW, &k, &event), -EINVAL);
+    assert_int_equal(rd_get_bytes(rd, &T_RAW, &too_long, &bytes), -EOVERFLOW);
+    assert_int_equal(rd_get_bytes(rd, &stranger, &k, &bytes), -EINVAL);
+    assert_int_equal(rd_get_bytes(rd, &twin, &k, &bytes), 0);
+    rd_end(rd);
+
+    wr = begin(f);
+    wr_put(wr, &T_EVENTS, &k, &record);
+    assert_int_equal(wr_status(wr), -EINVAL);
+    wr_abort(wr);
+    wr = begin(f);
+    wr_put_bytes(wr, &stranger, &k, "x", 1);
+    assert_int_equal(commit(f, wr), -EINVAL);
+    wr = begin(f);
+    wr_delete(wr, &T_RAW, &too_long);
+    assert_int_equal(commit(f, wr), -EOVERFLOW);
+    wr = begin(f);
+    struct wr *second;
+    assert_int_equal(wr_begin(f->store, f->arena, &second), -EDEADLK);
+    struct key earlier = text_key("a");
+    wr_append_bytes(wr, &T_RAW, &earlier, "x", 1);
+    assert_int_equal(commit(f, wr), -EEXIST);
+}
+
+static void the_first_error_stays_and_nothing_is_written(void **state)
+{
+    struct fixture *f = *state;
+    struct key k = text_key("a"), too_long = { .failed = true };
+    struct slice bytes;
+    struct scan scan;
+
+    struct wr *wr = begin(f);
+    put_text(wr, "a", "1");
+    assert_int_equal(wr_fail(wr, EBADMSG), -EBADMSG);
+    wr_put_bytes(wr, &T_RAW, &too_long, "x", 1);
+    assert_int_equal(wr_fail(wr, EIO), -EIO);
+    assert_int_equal(wr_status(wr), -EBADMSG);
+    assert_int_equal(rd_get_bytes(wr_rd(wr), &T_RAW, &k, &bytes), -EBADMSG);
+    scan_prefix(&scan, wr_rd(wr), &T_RAW, NULL);
+    assert_false(scan_next(&scan));
+    assert_int_equal(scan_end(&scan), -EBADMSG);
+    assert_int_equal(commit(f, wr), -EBADMSG);
+    assert_store_holds(f, "a", NULL);
+}
+
+static void an_arena_at_its_cap_is_no_bad_message(void **state)
+{
+    struct fixture *f = *state;
+    Fokus__Event__V1__Event event = FOKUS__EVENT__V1__EVENT__INIT, *back;
+    struct arena *tiny = arena_new(32);
+    struct key k = text_key("k");
+
+    event.subject = (char *)"subject";
+    struct wr *wr = begin(f);
+    wr_put(wr, &T_EVENTS, &k, &event);
+    assert_int_equal(commit(f, wr), 0);
+    struct rd *rd = snapshot(f);
+    rd_set_arena(rd, tiny);
+    assert_ptr_equal(rd_arena(rd), tiny);
+    assert_int_equal(rd_get(rd, &T_EVENTS, &k, &back), -ENOMEM);
+    rd_set_arena(rd, f->arena);
+    assert_int_equal(rd_get(rd, &T_EVENTS, &k, &back), 0);
+    rd_end(rd);
+    arena_free(tiny);
+}
+
+/* Walks and writes what it saw as "key,key,". */
+static void walk(struct scan *s, char *seen, size_t size)
+{
+    size_t len = 0;
+
+    seen[0] = '\0';
+    while (scan_next(s)) {
+        for (size_t i = 0; i < s->key.len; i++)
+            len += (size_t)snprintf(seen + len, size - len, "%02x", s->key.data[i]);
+        len += (size_t)snprintf(seen + len, size - len, ",");
+    }
+    assert_false(scan_next(s));
+    assert_int_equal(scan_end(s), 0);
+    assert_int_equal(scan_end(s), 0);
+}
+
+static void assert_walks(const struct rd *rd, const struct key *prefix, const char *forwards,
+                         const char *backwards)
+{
+    char seen[200];
+    struct scan s;
+
+    scan_prefix(&s, rd, &T_RAW, prefix);
+    walk(&s, seen, sizeof(seen));
+    assert_string_equal(seen, forwards);
+    scan_from(&s, rd, &T_RAW, NULL, prefix);
+    walk(&s, seen, sizeof(seen));
+    assert_string_equal(seen, forwards);
+    scan_backwards(&s, rd, &T_RAW, prefix);
+    walk(&s, seen, sizeof(seen));
+    assert_string_equal(seen, backwards);
+}
+
+static void assert_walks_from(const struct rd *rd, const struct key *from, const struct key *prefix,
+                              const char *expected)
+{
+    char seen[200];
+    struct scan s;
+
+    scan_from(&s, rd, &T_RAW, from, prefix);
+    walk(&s, seen, sizeof(seen));
+    assert_string_equal(seen, expected);
+}
+
+static void scans_meet_all_edges(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } keys[] = { { "\x01", 1 },      { "a", 1 },       { "a\x00", 2 },    { "a\xff", 2 },
+                 { "a\xff\xff", 3 }, { "b", 1 },       { "\xfe\xff", 2 }, { "\xff", 1 },
+                 { "\xff\x01", 2 },  { "\xff\xff", 2 } };
+    struct key all = KEY_INIT, too_long = { .failed = true };
+    struct key p_a = raw_key("a", 1), p_aff = raw_key("a\xff", 2), p_b = raw_key("b", 1);
+    struct key p_c = raw_key("c", 1), p_fe = raw_key("\xfe", 1), p_ff = raw_key("\xff", 1);
+    struct key p_ffff = raw_key("\xff\xff", 2), p_feff = raw_key("\xfe\xff", 2);
+    struct key p_00 = raw_key("\0", 1), p_a00 = raw_key("a\0", 2);
+    struct scan s;
+
+    struct rd *rd = snapshot(f);
+    assert_walks(rd, NULL, "", "");
+    assert_walks(rd, &p_a, "", "");
+    assert_walks(rd, &p_ff, "", "");
+    rd_end(rd);
+
+    struct wr *wr = begin(f);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        struct key k = raw_key(keys[i].bytes, keys[i].len);
+        wr_append_bytes(wr, &T_RAW, &k, "", 0);
+    }
+    assert_walks(wr_rd(wr), &p_a, "61,6100,61ff,61ffff,", "61ffff,61ff,6100,61,");
+    assert_int_equal(commit(f, wr), 0);
+
+    rd = snapshot(f);
+    assert_walks(rd, &all, "01,61,6100,61ff,61ffff,62,feff,ff,ff01,ffff,",
+                 "ffff,ff01,ff,feff,62,61ffff,61ff,6100,61,01,");
+    assert_walks(rd, &p_a, "61,6100,61ff,61ffff,", "61ffff,61ff,6100,61,");
+    assert_walks(rd, &p_aff, "61ff,61ffff,", "61ffff,61ff,");
+    assert_walks(rd, &p_b, "62,", "62,");
+    assert_walks(rd, &p_c, "", "");
+    assert_walks(rd, &p_00, "", "");
+    assert_walks(rd, &p_fe, "feff,", "feff,");
+    assert_walks(rd, &p_feff, "feff,", "feff,");
+    assert_walks(rd, &p_ff, "ff,ff01,ffff,", "ffff,ff01,ff,");
+    assert_walks(rd, &p_ffff, "ffff,", "ffff,");
+
+    assert_walks_from(rd, &p_aff, NULL, "61ff,61ffff,62,feff,ff,ff01,ffff,");
+    assert_walks_from(rd, &p_a00, &p_a, "6100,61ff,61ffff,");
+    assert_walks_from(rd, &p_00, &p_b, "62,"); /* from before the prefix */
+    assert_walks_from(rd, &p_c, &p_b, "");     /* from past it */
+    assert_walks_from(rd, &p_ffff, NULL, "ffff,");
+
+    scan_prefix(&s, rd, &T_RAW, &too_long);
+    assert_false(scan_next(&s));
+    assert_int_equal(scan_end(&s), -EOVERFLOW);
+    scan_from(&s, rd, &T_RAW, &too_long, &p_a);
+    assert_false(scan_next(&s));
+    assert_int_equal(scan_end(&s), -EOVERFLOW);
+
+    scan_prefix(&s, rd, &T_RAW, NULL); /* left early */
+    assert_true(scan_next(&s));
+    assert_int_equal(scan_end(&s), 0);
+    assert_false(scan_next(&s));
+    rd_end(rd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_was_put_is_read_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_snapshot_does_not_see_later_commits, setup, teardown),
+        cmocka_unit_test_setup_teardown(bad_uses_are_refused_with_their_reason, setup_tiny,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_first_error_stays_and_nothing_is_written, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(scans_meet_all_edges, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_arena_at_its_cap_is_no_bad_message, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
