@@ -35,6 +35,9 @@ int bus_bind(struct bus *b, enum bus_kind kind, const char *endpoint, unsigned m
 int bus_connect(struct bus *b, enum bus_kind kind, const char *endpoint, struct bus_socket **ret,
                 struct err *err) must_check;
 void bus_close(struct bus_socket *s);
+/* How many connections this connecting socket has lost so far. A peer that was killed and restarted shows here even when
+ * no send failed in between; what was sent before may be lost. */
+uint64_t bus_losses(struct bus_socket *s);
 /* SUB: messages whose topic begins with `prefix`. */
 int bus_subscribe(struct bus_socket *s, const char *prefix) must_check;
 
@@ -51,7 +54,7 @@ struct bus_message {
 /* Takes a waiting message. 0; -EAGAIN: none waits; -EMSGSIZE: it had more than BUS_MAX_PARTS parts and was dropped. */
 int bus_receive(struct bus_socket *s, struct bus_message *m) must_check;
 void bus_release(struct bus_message *m);
-/* Sends the parts as one message. 0; -EAGAIN: the queue is full or the peer is not there (nothing was sent);
+/* Sends the parts as one message. 0; -EAGAIN: the queue is full or the peer is not there, not yet or no longer (nothing was sent);
  * -EHOSTUNREACH: a ROUTER knows no such peer. */
 int bus_send(struct bus_socket *s, const struct slice *parts, size_t n_parts) must_check;
 /* The same without copying the last part: takes over `last->data` and leaves the buffer empty. */

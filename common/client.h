@@ -2,7 +2,8 @@
  *
  * Queries are retried while the deadline allows (another endpoint first, then after 20, 40, 80 ... ms); commands only when
  * they carry an idempotency key, so that a retry never does a thing twice. When a service cannot be reached the
- * answer is `unavailable` with the service's name, within the deadline.
+ * answer is `unavailable` with the service's name, within the deadline; at once when it has been away for two seconds. A service that
+ * does not answer in time is `unavailable` too.
  *
  * Asynchronous at heart: made for the gateway's single loop. client_call_wait() wraps it for tools. */
 #pragma once
@@ -20,7 +21,7 @@ struct client_config {
     const char *service;          /* its name, for messages: "directory" */
     const char *const *endpoints; /* one or more; the first that answers is preferred */
     size_t n_endpoints;
-    size_t max_in_flight; /* 0: 10,000; beyond: resource_exhausted at once */
+    size_t max_in_flight; /* 0: 10,000; beyond: client_call() refuses */
 };
 
 struct client *client_new(struct bus *bus, const struct client_config *config,
@@ -52,13 +53,15 @@ struct client_reply {
 };
 typedef void client_done(void *arg, const struct client_reply *reply);
 
-/* Queues a call; `done` runs exactly once, from client_turn() or client_free(), never from here. Returns a number for client_cancel(). */
+/* Queues a call; `done` runs exactly once, from client_turn() or client_free(), never from here. Returns a number for client_cancel(),
+ * or 0 when too many are in flight or the body is above 15 MiB: `done` then never runs, and the caller answers resource_exhausted. */
 uint64_t client_call(struct client *c, const struct client_call *call, client_done *done,
                      void *arg);
 /* The callback will not run any more. */
 void client_cancel(struct client *c, uint64_t number);
 
-/* One turn of the caller's loop: takes replies, lets deadlines and retries fall due, sends what is queued in one frame an endpoint. */
+/* One turn of the caller's loop: takes replies, lets deadlines and retries fall due, sends what is queued in one frame an endpoint.
+ * `now_ms` is CLOCK_MONOTONIC's; a call's time runs from its first turn. */
 void client_turn(struct client *c, int64_t now_ms);
 /* The sockets to poll for reading, at most `room`; returns how many. */
 size_t client_items(struct client *c, struct bus_item *items, size_t room);

@@ -1,0 +1,891 @@
+/* client.c - calls in flight to one service, over one DEALER an endpoint.
+ *
+ * A call is packed once, into its slot; a turn copies all that wait into one frame and hands that away. Its number
+ * is slot and generation, so that a reply that comes too late finds nobody. What is due next stands on
+ * top of a heap: deadlines of calls that were sent, retries of calls that could not be.
+ *
+ * ZeroMQ queues silently, so three things tell that a service is away: nothing can be sent (bus_send_buf
+ * says -EAGAIN), a connection was lost after the call left (bus_losses counts), or no answer came in time.
+ * A call that never left may always be sent again. One that left may have been carried out: only queries
+ * and calls with an idempotency key are sent again, the others wait a little longer and are then unavailable. */
+#include "common/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    DEFAULT_IN_FLIGHT = 10000,
+    MOST_IN_FLIGHT = 1000000,
+    DEFAULT_TIMEOUT_MS = 10000,
+    MAX_BODY = 15 * 1024 * 1024,
+    FRAME_CALLS = 1024,    /* calls of one frame */
+    FRAME_BYTES = 1 << 20, /* a frame is closed once it is this long */
+    PATIENCE_MS = 2000,    /* away longer than this: calls are refused at once */
+    LOST_GRACE_MS =
+        1000,     /* what a call that cannot be repeated still waits after its connection broke */
+    LOOK_MS = 50, /* how often lost connections are looked for while calls are out */
+    FIRST_CONNECT_MS = 2, /* first rest of a call that could not leave, */
+    FIRST_RETRY_MS = 20,  /* and of one whose answer was lost or `unavailable` */
+    MAX_RETRY_MS = 320,
+    MAX_REFUSALS = 4,  /* times a service may answer `unavailable` before the caller is told */
+    KEPT_BYTES = 1024, /* a slot keeps its buffer up to this size for its next call */
+    CALL_ARENA = 1 << 20,
+};
+
+enum { NONE = UINT32_MAX };
+
+enum slot_state { SLOT_FREE, SLOT_QUEUED, SLOT_CANCELLED, SLOT_RESTING, SLOT_SENT };
+
+struct slot {
+    enum slot_state state;
+    uint32_t generation;
+    uint32_t next;    /* in the free list or the queue */
+    uint32_t heap_at; /* place in the heap, or NONE */
+    uint32_t endpoint, timeout_ms, attempts, refusals;
+    bool repeatable, started, lost;
+    int64_t deadline_ms, due_ms;
+    client_done *done;
+    void *arg;
+    struct buf packed; /* the header without number and time, then the body */
+    size_t header_len;
+};
+
+struct endpoint {
+    struct bus_socket *socket;
+    uint64_t losses;
+};
+
+struct client {
+    char *service;
+    struct endpoint *endpoints;
+    size_t n_endpoints, preferred;
+    struct slot *slots;
+    size_t n_slots, max_slots, in_flight;
+    uint32_t free_head, queue_head, queue_tail;
+    uint32_t *heap;
+    size_t n_heap;
+    uint32_t frame_slots[FRAME_CALLS];
+    size_t n_frame, usual_frame_bytes;
+    struct buf frame;
+    int64_t now_ms, away_since_ms, looked_ms;
+    struct arena *arena;
+};
+
+/* ---- the heap of what is due ---- */
+
+static void heap_place(struct client *c, size_t at, uint32_t slot)
+{
+    c->heap[at] = slot;
+    c->slots[slot].heap_at = (uint32_t)at;
+}
+
+static void heap_up(struct client *c, size_t at, uint32_t slot)
+{
+    while (at > 0) {
+        size_t parent = (at - 1) / 2;
+        if (c->slots[c->heap[parent]].due_ms <= c->slots[slot].due_ms)
+            break;
+        heap_place(c, at, c->heap[parent]);
+        at = parent;
+    }
+    heap_place(c, at, slot);
+}
+
+static void heap_down(struct client *c, size_t at, uint32_t slot)
+{
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= c->n_heap)
+            break;
+        if (child + 1 < c->n_heap &&
+            c->slots[c->heap[child + 1]].due_ms < c->slots[c->heap[child]].due_ms)
+            child++;
+        if (c->slots[slot].due_ms <= c->slots[c->heap[child]].due_ms)
+            break;
+        heap_place(c, at, c->heap[child]);
+        at = child;
+    }
+    heap_place(c, at, slot);
+}
+
+static void heap_remove(struct client *c, uint32_t slot)
+{
+    size_t at = c->slots[slot].heap_at;
+
+    if (at == NONE)
+        return;
+    c->slots[slot].heap_at = NONE;
+    uint32_t last = c->heap[--c->n_heap];
+    if (last == slot)
+        return;
+    if (at > 0 && c->slots[last].due_ms < c->slots[c->heap[(at - 1) / 2]].due_ms)
+        heap_up(c, at, last);
+    else
+        heap_down(c, at, last);
+}
+
+static void due_at(struct client *c, uint32_t slot, int64_t due_ms)
+{
+    heap_remove(c, slot);
+    c->slots[slot].due_ms = due_ms;
+    heap_up(c, c->n_heap++, slot);
+}
+
+/* ---- slots ---- */
+
+static int more_slots(struct client *c)
+{
+    size_t n = c->n_slots ? c->n_slots * 2 : 64;
+
+    if (n > c->max_slots)
+        n = c->max_slots;
+    if (n == c->n_slots)
+        return -EAGAIN;
+    struct slot *slots = realloc(c->slots, n * sizeof(*slots));
+    if (!slots)
+        return -ENOMEM;
+    c->slots = slots;
+    uint32_t *heap = realloc(c->heap, n * sizeof(*heap));
+    if (!heap)
+        return -ENOMEM;
+    c->heap = heap;
+    for (size_t i = n; i-- > c->n_slots;) {
+        slots[i] = (struct slot) { .generation = 1,
+                                   .next = c->free_head,
+                                   .heap_at = NONE,
+                                   .packed = BUF_INIT(MAX_BODY + 65536) };
+        c->free_head = (uint32_t)i;
+    }
+    c->n_slots = n;
+    return 0;
+}
+
+static void slot_release(struct client *c, uint32_t slot)
+{
+    struct slot *s = &c->slots[slot];
+
+    heap_remove(c, slot);
+    if (s->packed.room > KEPT_BYTES)
+        buf_free(&s->packed);
+    buf_clear(&s->packed);
+    s->state = SLOT_FREE;
+    if (++s->generation == 0)
+        s->generation = 1; /* a number is never 0 */
+    s->next = c->free_head;
+    c->free_head = slot;
+    c->in_flight--;
+}
+
+static uint64_t slot_number(const struct client *c, uint32_t slot)
+{
+    return (uint64_t)c->slots[slot].generation << 32 | slot;
+}
+
+/* The slot of a number, or NONE when that call has ended. */
+static uint32_t slot_find(const struct client *c, uint64_t number)
+{
+    uint32_t slot = (uint32_t)number;
+
+    if (slot >= c->n_slots || c->slots[slot].generation != number >> 32)
+        return NONE;
+    return slot;
+}
+
+static void queue_push(struct client *c, uint32_t slot)
+{
+    c->slots[slot].state = SLOT_QUEUED;
+    c->slots[slot].next = NONE;
+    if (c->queue_head == NONE)
+        c->queue_head = slot;
+    else
+        c->slots[c->queue_tail].next = slot;
+    c->queue_tail = slot;
+}
+
+static uint32_t queue_pop(struct client *c)
+{
+    uint32_t slot = c->queue_head;
+
+    if (slot != NONE)
+        c->queue_head = c->slots[slot].next;
+    return slot;
+}
+
+/* ---- how a call ends ---- */
+
+/* The slot is free before the callback runs, which may make further calls. */
+static void finish(struct client *c, uint32_t slot, const struct client_reply *reply)
+{
+    client_done *done = c->slots[slot].done;
+    void *arg = c->slots[slot].arg;
+
+    slot_release(c, slot);
+    done(arg, reply);
+}
+
+__attribute__((format(printf, 4, 5))) static void
+finish_with(struct client *c, uint32_t slot, enum code code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    const char *message = arena_vprintf(c->arena, format, args);
+    va_end(args);
+    finish(c, slot, &(struct client_reply) { .code = code, .message = message ? message : "" });
+    arena_reset(c->arena);
+}
+
+static void finish_away(struct client *c, uint32_t slot)
+{
+    finish_with(c, slot, CODE_UNAVAILABLE,
+                "The service %s cannot be reached right now. Try again in a moment.", c->service);
+}
+
+/* Rests a call before its next attempt, twice as long each time, never past its deadline. */
+static void rest(struct client *c, uint32_t slot, int64_t first_ms)
+{
+    struct slot *s = &c->slots[slot];
+    int64_t wait_ms = first_ms << (s->attempts < 5 ? s->attempts : 5);
+    int64_t due_ms = c->now_ms + (wait_ms < MAX_RETRY_MS ? wait_ms : MAX_RETRY_MS);
+
+    s->attempts++;
+    s->state = SLOT_RESTING;
+    due_at(c, slot, due_ms < s->deadline_ms ? due_ms : s->deadline_ms);
+}
+
+static void next_endpoint(struct client *c, size_t failed)
+{
+    if (c->preferred == failed)
+        c->preferred = (failed + 1) % c->n_endpoints;
+}
+
+/* What was out on this endpoint will not be answered any more. */
+static void endpoint_lost(struct client *c, size_t endpoint)
+{
+    next_endpoint(c, endpoint);
+    for (uint32_t i = 0; i < c->n_slots; i++) {
+        struct slot *s = &c->slots[i];
+        if (s->state != SLOT_SENT || s->endpoint != endpoint || s->lost)
+            continue;
+        if (s->repeatable) {
+            rest(c, i, FIRST_RETRY_MS);
+        } else {
+            s->lost = true;
+            if (c->now_ms + LOST_GRACE_MS < s->deadline_ms)
+                due_at(c, i, c->now_ms + LOST_GRACE_MS);
+        }
+    }
+}
+
+/* ---- reading replies ---- */
+
+struct reader {
+    const uint8_t *at, *end;
+    bool failed;
+};
+
+static uint64_t read_varint(struct reader *r)
+{
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; shift < 64 && r->at < r->end; shift += 7) {
+        uint8_t byte = *r->at++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80))
+            return value;
+    }
+    r->failed = true;
+    return 0;
+}
+
+struct wire_field {
+    uint32_t number;
+    uint64_t varint;
+    struct slice bytes;
+};
+
+/* Takes the next field; false at the end or when the bytes are no such thing. */
+static bool read_field(struct reader *r, struct wire_field *ret)
+{
+    if (r->failed || r->at == r->end)
+        return false;
+    uint64_t tag = read_varint(r);
+    size_t left = (size_t)(r->end - r->at);
+    *ret = (struct wire_field) { .number = (uint32_t)(tag >> 3) };
+    switch (tag & 7) {
+    case 0:
+        ret->varint = read_varint(r);
+        break;
+    case 2: {
+        uint64_t len = read_varint(r);
+        left = (size_t)(r->end - r->at);
+        if (r->failed || len > left) {
+            r->failed = true;
+            break;
+        }
+        ret->bytes = (struct slice) { r->at, (size_t)len };
+        r->at += len;
+        break;
+    }
+    case 1:
+    case 5: {
+        size_t len = (tag & 7) == 1 ? 8 : 4;
+        r->failed = r->failed || len > left;
+        r->at += r->failed ? 0 : len;
+        break;
+    }
+    default:
+        r->failed = true;
+    }
+    return !r->failed;
+}
+
+static struct reader read_slice(struct slice bytes)
+{
+    return (struct reader) { bytes.data, bytes.data + bytes.len, false };
+}
+
+static const char *read_text(struct client *c, struct slice bytes)
+{
+    const char *text = arena_strndup(c->arena, (const char *)bytes.data, bytes.len);
+
+    return text ? text : "";
+}
+
+static bool read_violation(struct client *c, struct slice bytes, struct client_reply *reply)
+{
+    struct violation *all = (struct violation *)reply->violations; /* made just below */
+
+    if (reply->n_violations == STATUS_MAX_VIOLATIONS)
+        return true;
+    if (!all)
+        all = arena_calloc(c->arena, STATUS_MAX_VIOLATIONS, sizeof(*all));
+    if (!all)
+        return true;
+    struct violation *v = &all[reply->n_violations];
+    *v = (struct violation) { "", "" };
+    struct reader r = read_slice(bytes);
+    for (struct wire_field f; read_field(&r, &f);) {
+        if (f.number == 1 && f.bytes.data)
+            v->field = read_text(c, f.bytes);
+        else if (f.number == 2 && f.bytes.data)
+            v->description = read_text(c, f.bytes);
+    }
+    reply->violations = all;
+    reply->n_violations++;
+    return !r.failed;
+}
+
+static bool read_header(struct client *c, struct slice bytes, struct client_reply *reply,
+                        uint64_t *ret_number)
+{
+    struct reader r = read_slice(bytes);
+    struct wire_field f;
+
+    while (read_field(&r, &f)) {
+        switch (f.number) {
+        case 1:
+            *ret_number = f.varint;
+            break;
+        case 2:
+            reply->code = f.varint <= CODE_UNAUTHENTICATED ? (enum code)f.varint : CODE_UNKNOWN;
+            break;
+        case 3:
+            if (f.bytes.data)
+                reply->message = read_text(c, f.bytes);
+            break;
+        case 4:
+            if (!f.bytes.data || !read_violation(c, f.bytes, reply))
+                return false;
+            break;
+        case 5:
+            reply->log_sequence = f.varint;
+            break;
+        case 6:
+            reply->repeated = f.varint != 0;
+            break;
+        }
+    }
+    return !r.failed;
+}
+
+/* Whether another attempt may do better than this answer. */
+static bool worth_repeating(const struct client *c, const struct slot *s,
+                            const struct client_reply *reply)
+{
+    return reply->code == CODE_UNAVAILABLE && s->repeatable && s->refusals < MAX_REFUSALS &&
+           c->now_ms < s->deadline_ms;
+}
+
+static bool take_reply(struct client *c, size_t endpoint, struct slice bytes)
+{
+    struct client_reply reply = { .message = "" };
+    struct reader r = read_slice(bytes);
+    uint64_t number = 0;
+
+    for (struct wire_field f; read_field(&r, &f);) {
+        if (f.number == 1 && (!f.bytes.data || !read_header(c, f.bytes, &reply, &number)))
+            return false;
+        if (f.number == 2)
+            reply.body = f.bytes;
+    }
+    if (r.failed)
+        return false;
+
+    uint32_t slot = slot_find(c, number);
+    struct slot *s = slot == NONE ? NULL : &c->slots[slot];
+    if (!s || (s->state != SLOT_SENT && s->state != SLOT_RESTING))
+        return true; /* too late: it was cancelled or its time was up */
+    if (s->state == SLOT_SENT && worth_repeating(c, s, &reply)) {
+        s->refusals++;
+        next_endpoint(c, endpoint);
+        rest(c, slot, FIRST_RETRY_MS);
+    } else {
+        finish(c, slot, &reply);
+    }
+    return true;
+}
+
+static bool take_replies(struct client *c, size_t endpoint, struct slice frame)
+{
+    struct reader r = read_slice(frame);
+
+    for (struct wire_field f; read_field(&r, &f);) {
+        if (f.number != 1)
+            continue;
+        bool ok = f.bytes.data && take_reply(c, endpoint, f.bytes);
+        if (arena_used(c->arena))
+            arena_reset(c->arena);
+        if (!ok)
+            return false;
+    }
+    return !r.failed;
+}
+
+static void receive(struct client *c, size_t endpoint)
+{
+    struct bus_message m = BUS_MESSAGE_INIT;
+
+    for (;;) {
+        int r = bus_receive(c->endpoints[endpoint].socket, &m);
+        if (r == -EMSGSIZE)
+            continue;
+        if (r < 0)
+            break;
+        c->away_since_ms = 0;
+        if (m.n_parts != 1 || !take_replies(c, endpoint, m.parts[0]))
+            endpoint_lost(c, endpoint); /* it does not speak our language */
+    }
+    bus_release(&m);
+}
+
+/* ---- sending ---- */
+
+static size_t varint_len(uint64_t value)
+{
+    size_t len = 1;
+
+    while (value >>= 7)
+        len++;
+    return len;
+}
+
+static uint8_t *write_varint(uint8_t *to, uint64_t value)
+{
+    while (value >= 0x80) {
+        *to++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+static void append_varint(struct buf *b, uint64_t value)
+{
+    uint8_t *to = buf_reserve(b, 10);
+
+    if (to)
+        b->len += (size_t)(write_varint(to, value) - to);
+}
+
+static void append_text(struct buf *b, uint8_t field, const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+
+    if (!len)
+        return;
+    buf_append_byte(b, (uint8_t)(field << 3 | 2));
+    append_varint(b, len);
+    buf_append(b, text, len);
+}
+
+/* Packs what stays the same at each attempt. */
+static bool slot_pack(struct slot *s, const struct client_call *call)
+{
+    struct buf *b = &s->packed;
+
+    append_text(b, 1, call->method);
+    if (call->caller_id && call->caller_id[0]) {
+        size_t len = strlen(call->caller_id);
+        buf_append_byte(b, 4 << 3 | 2);
+        append_varint(b, 1 + varint_len(len) + len);
+        append_text(b, 1, call->caller_id);
+    }
+    append_text(b, 5, call->locale);
+    append_text(b, 6, call->traceparent);
+    append_text(b, 7, call->idempotency_key);
+    if (call->min_sequence) {
+        buf_append_byte(b, 8 << 3);
+        append_varint(b, call->min_sequence);
+    }
+    s->header_len = b->len;
+    buf_append(b, call->body.data, call->body.len);
+    return !b->failed;
+}
+
+static void frame_failed(struct client *c)
+{
+    if (!c->away_since_ms)
+        c->away_since_ms = c->now_ms;
+    bool give_up = c->now_ms - c->away_since_ms >= PATIENCE_MS;
+    size_t n = c->n_frame;
+
+    c->n_frame = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t slot = c->frame_slots[i];
+        if (c->slots[slot].state == SLOT_CANCELLED)
+            slot_release(c, slot);
+        else if (give_up)
+            finish_away(c, slot);
+        else
+            rest(c, slot, FIRST_CONNECT_MS);
+    }
+}
+
+/* Sends the frame to the first endpoint that takes it. */
+static void frame_send(struct client *c)
+{
+    size_t len = c->frame.len;
+
+    for (size_t i = 0; i < c->n_endpoints && c->n_frame; i++) {
+        size_t endpoint = (c->preferred + i) % c->n_endpoints;
+        if (bus_send_buf(c->endpoints[endpoint].socket, NULL, 0, &c->frame) < 0)
+            continue;
+        c->preferred = endpoint;
+        c->away_since_ms = 0;
+        c->usual_frame_bytes = len < FRAME_BYTES / 16 ? len : FRAME_BYTES / 16;
+        for (size_t k = 0; k < c->n_frame; k++) {
+            uint32_t slot = c->frame_slots[k];
+            struct slot *s = &c->slots[slot];
+            if (s->state == SLOT_CANCELLED) {
+                slot_release(c, slot);
+                continue;
+            }
+            s->state = SLOT_SENT;
+            s->endpoint = (uint32_t)endpoint;
+            due_at(c, slot, s->deadline_ms);
+        }
+        c->n_frame = 0;
+    }
+    if (c->n_frame)
+        frame_failed(c);
+    buf_clear(&c->frame);
+}
+
+/* Appends one call to the frame of this turn. */
+static bool frame_append(struct client *c, uint32_t slot)
+{
+    const struct slot *s = &c->slots[slot];
+    uint64_t number = slot_number(c, slot);
+    uint64_t left_ms = (uint64_t)(s->deadline_ms - c->now_ms);
+    size_t body_len = s->packed.len - s->header_len;
+    size_t header_len = s->header_len + 1 + varint_len(number) + 1 + varint_len(left_ms);
+    size_t call_len = 1 + varint_len(header_len) + header_len;
+    if (body_len)
+        call_len += 1 + varint_len(body_len) + body_len;
+
+    if (c->n_frame && c->frame.len + call_len > FRAME_BYTES)
+        frame_send(c);
+    if (!c->frame.data)
+        (void)buf_reserve(&c->frame, c->usual_frame_bytes); /* only saves growing step by step */
+    uint8_t *to = buf_reserve(&c->frame, call_len + 11);
+    if (!to)
+        return false;
+    uint8_t *start = to;
+    *to++ = 1 << 3 | 2; /* Calls.calls */
+    to = write_varint(to, call_len);
+    *to++ = 1 << 3 | 2; /* Call.header */
+    to = write_varint(to, header_len);
+    *to++ = 2 << 3; /* CallHeader.call_id */
+    to = write_varint(to, number);
+    *to++ = 3 << 3; /* CallHeader.timeout_ms */
+    to = write_varint(to, left_ms);
+    memcpy(to, s->packed.data, s->header_len);
+    to += s->header_len;
+    if (body_len) {
+        *to++ = 2 << 3 | 2; /* Call.body */
+        to = write_varint(to, body_len);
+        memcpy(to, s->packed.data + s->header_len, body_len);
+        to += body_len;
+    }
+    c->frame.len += (size_t)(to - start);
+    c->frame_slots[c->n_frame++] = slot;
+    return true;
+}
+
+static void send_queued(struct client *c)
+{
+    uint32_t last = c->queue_tail;
+
+    for (uint32_t slot = c->queue_head; slot != NONE; slot = c->queue_head) {
+        struct slot *s = &c->slots[slot];
+        (void)queue_pop(c); /* it is `slot` */
+        if (s->state == SLOT_CANCELLED) {
+            slot_release(c, slot);
+        } else {
+            if (!s->started) {
+                s->started = true;
+                s->deadline_ms = c->now_ms + s->timeout_ms;
+            }
+            if (!frame_append(c, slot))
+                finish_with(c, slot, CODE_RESOURCE_EXHAUSTED, "There is no memory for this call.");
+        }
+        if (c->n_frame == FRAME_CALLS)
+            frame_send(c);
+        if (slot == last)
+            break; /* what callbacks queue meanwhile leaves with the next turn */
+    }
+    if (c->n_frame)
+        frame_send(c);
+}
+
+/* ---- the caller's side ---- */
+
+struct client *client_new(struct bus *bus, const struct client_config *config, struct err *err)
+{
+    struct client *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        goto no_memory;
+    c->free_head = c->queue_head = c->queue_tail = NONE;
+    c->max_slots = config->max_in_flight ? config->max_in_flight : DEFAULT_IN_FLIGHT;
+    if (c->max_slots > MOST_IN_FLIGHT)
+        c->max_slots = MOST_IN_FLIGHT;
+    c->frame = BUF_INIT(BUS_MAX_FRAME);
+    c->service = strdup(config->service);
+    c->arena = arena_new(CALL_ARENA);
+    c->endpoints = calloc(config->n_endpoints ? config->n_endpoints : 1, sizeof(*c->endpoints));
+    if (!c->service || !c->arena || !c->endpoints)
+        goto no_memory;
+    if (config->n_endpoints == 0) {
+        (void)err_set(err, EINVAL, "no endpoint is known for %s", config->service);
+        goto fail;
+    }
+    for (size_t i = 0; i < config->n_endpoints; i++, c->n_endpoints++)
+        if (bus_connect(bus, BUS_DEALER, config->endpoints[i], &c->endpoints[i].socket, err) < 0)
+            goto fail;
+    return c;
+
+no_memory:
+    (void)err_set(err, ENOMEM, "no memory for a client of %s", config->service);
+fail:
+    client_free(c);
+    return NULL;
+}
+
+void client_free(struct client *c)
+{
+    if (!c)
+        return;
+    for (uint32_t i = 0; i < c->n_slots; i++) {
+        struct slot *s = &c->slots[i];
+        if (s->state != SLOT_FREE && s->state != SLOT_CANCELLED)
+            s->done(s->arg, &(struct client_reply) {
+                                .code = CODE_CANCELED,
+                                .message = "The call was ended because this side is stopping." });
+        buf_free(&s->packed);
+    }
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        bus_close(c->endpoints[i].socket);
+    buf_free(&c->frame);
+    arena_free(c->arena);
+    free(c->endpoints);
+    free(c->slots);
+    free(c->heap);
+    free(c->service);
+    free(c);
+}
+
+uint64_t client_call(struct client *c, const struct client_call *call, client_done *done, void *arg)
+{
+    if (c->free_head == NONE && more_slots(c) < 0)
+        return 0;
+    uint32_t slot = c->free_head;
+    struct slot *s = &c->slots[slot];
+
+    if (!slot_pack(s, call)) {
+        buf_free(&s->packed);
+        buf_clear(&s->packed);
+        return 0;
+    }
+    c->free_head = s->next;
+    c->in_flight++;
+    s->timeout_ms = call->timeout_ms ? call->timeout_ms : DEFAULT_TIMEOUT_MS;
+    s->repeatable = call->query || (call->idempotency_key && call->idempotency_key[0]);
+    s->started = s->lost = false;
+    s->attempts = s->refusals = 0;
+    s->done = done;
+    s->arg = arg;
+    queue_push(c, slot);
+    return slot_number(c, slot);
+}
+
+void client_cancel(struct client *c, uint64_t number)
+{
+    uint32_t slot = slot_find(c, number);
+
+    if (slot == NONE || c->slots[slot].state == SLOT_FREE)
+        return;
+    if (c->slots[slot].state == SLOT_QUEUED)
+        c->slots[slot].state = SLOT_CANCELLED; /* the queue gives it back */
+    else if (c->slots[slot].state != SLOT_CANCELLED)
+        slot_release(c, slot);
+}
+
+/* A broken connection is the only sign of a killed service that comes before the deadline. */
+static void look_for_losses(struct client *c)
+{
+    c->looked_ms = c->now_ms;
+    for (size_t i = 0; i < c->n_endpoints; i++) {
+        uint64_t losses = bus_losses(c->endpoints[i].socket);
+        if (losses == c->endpoints[i].losses)
+            continue;
+        c->endpoints[i].losses = losses;
+        endpoint_lost(c, i);
+    }
+}
+
+static void fall_due(struct client *c, uint32_t slot)
+{
+    struct slot *s = &c->slots[slot];
+
+    heap_remove(c, slot);
+    if (s->state == SLOT_RESTING && c->now_ms < s->deadline_ms)
+        queue_push(c, slot);
+    else if (s->state == SLOT_RESTING && !s->refusals)
+        finish_away(c, slot);
+    else if (s->lost)
+        finish_with(
+            c, slot, CODE_UNAVAILABLE,
+            "The connection to the service %s was lost before it answered, so it is unknown "
+            "whether this was carried out. Look first, then try again.",
+            c->service);
+    else
+        finish_with(c, slot, CODE_UNAVAILABLE,
+                    "The service %s did not answer within %u ms. Try again in a moment.",
+                    c->service, s->timeout_ms);
+}
+
+void client_turn(struct client *c, int64_t now_ms)
+{
+    c->now_ms = now_ms;
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        receive(c, i);
+    if (c->n_heap && now_ms - c->looked_ms >= LOOK_MS)
+        look_for_losses(c);
+    while (c->n_heap && c->slots[c->heap[0]].due_ms <= now_ms)
+        fall_due(c, c->heap[0]);
+    if (c->queue_head != NONE)
+        send_queued(c);
+}
+
+size_t client_items(struct client *c, struct bus_item *items, size_t room)
+{
+    size_t n = 0;
+
+    for (; n < c->n_endpoints && n < room; n++)
+        items[n] = (struct bus_item) { .socket = c->endpoints[n].socket };
+    return n;
+}
+
+int client_due_ms(const struct client *c, int64_t now_ms)
+{
+    if (c->queue_head != NONE)
+        return 0;
+    if (!c->n_heap)
+        return -1;
+    int64_t due_ms = c->slots[c->heap[0]].due_ms - now_ms;
+    int64_t look_ms = c->looked_ms + LOOK_MS - now_ms;
+    if (due_ms > look_ms)
+        due_ms = look_ms;
+    return due_ms < 0 ? 0 : (int)due_ms;
+}
+
+size_t client_in_flight(const struct client *c)
+{
+    return c->in_flight;
+}
+
+/* ---- for tools ---- */
+
+struct waiting {
+    struct arena *arena;
+    struct client_reply *reply;
+    bool done;
+};
+
+static const char *keep_text(struct arena *arena, const char *text)
+{
+    const char *kept = arena_strdup(arena, text ? text : "");
+
+    return kept ? kept : "";
+}
+
+static void wait_done(void *arg, const struct client_reply *reply)
+{
+    struct waiting *w = arg;
+
+    w->done = true;
+    *w->reply = *reply;
+    w->reply->message = keep_text(w->arena, reply->message);
+    w->reply->body.data = arena_memdup(w->arena, reply->body.data, reply->body.len);
+    struct violation *violations =
+        arena_calloc(w->arena, reply->n_violations ? reply->n_violations : 1, sizeof(*violations));
+    for (size_t i = 0; violations && i < reply->n_violations; i++) {
+        violations[i].field = keep_text(w->arena, reply->violations[i].field);
+        violations[i].description = keep_text(w->arena, reply->violations[i].description);
+    }
+    w->reply->violations = violations;
+    if (!violations || (reply->body.len && !w->reply->body.data))
+        *w->reply = (struct client_reply) { .code = CODE_RESOURCE_EXHAUSTED,
+                                            .message = "There is no memory for the answer." };
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void client_call_wait(struct client *c, const struct client_call *call, struct arena *arena,
+                      struct client_reply *ret)
+{
+    struct waiting w = { arena, ret, false };
+    enum { ROOM = 16 };
+
+    if (!client_call(c, call, wait_done, &w)) {
+        *ret = (struct client_reply) { .code = CODE_RESOURCE_EXHAUSTED,
+                                       .message = "There is no room for another call." };
+        return;
+    }
+    for (client_turn(c, monotonic_ms()); !w.done; client_turn(c, monotonic_ms())) {
+        struct bus_item items[ROOM];
+        size_t n = client_items(c, items, ROOM);
+        if (bus_poll(items, n, client_due_ms(c, monotonic_ms())) < 0)
+            continue; /* interrupted: the turn's deadlines end the wait */
+    }
+}
