@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -38,6 +39,8 @@ struct bus {
 
 struct bus_socket {
     void *zmq;
+    void *monitor; /* DEALER: tells of lost connections */
+    uint64_t losses;
 };
 
 struct bus *bus_new(void)
@@ -149,8 +152,31 @@ void bus_close(struct bus_socket *s)
 {
     if (!s)
         return;
+    if (s->monitor) {
+        (void)zmq_socket_monitor(s->zmq, NULL, 0); /* as zmq_close() */
+        (void)zmq_close(s->monitor);
+    }
     (void)zmq_close(s->zmq); /* fails only for what is no socket */
     free(s);
+}
+
+/* Lets the library tell of this socket's lost connections, over a pair of its own. */
+static int watch_losses(struct bus *b, struct bus_socket *s, struct err *err)
+{
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), "inproc://losses-%p", (void *)s);
+    if (zmq_socket_monitor(s->zmq, name, ZMQ_EVENT_DISCONNECTED) < 0)
+        return err_set(err, zmq_errno(), "cannot watch a connection: %s",
+                       zmq_strerror(zmq_errno()));
+    s->monitor = zmq_socket(b->context, ZMQ_PAIR);
+    if (!s->monitor)
+        return err_set(err, zmq_errno(), "cannot make a socket: %s", zmq_strerror(zmq_errno()));
+    set_int(s->monitor, ZMQ_LINGER, 0);
+    if (zmq_connect(s->monitor, name) < 0)
+        return err_set(err, zmq_errno(), "cannot watch a connection: %s",
+                       zmq_strerror(zmq_errno()));
+    return 0;
 }
 
 static const char *ipc_path(const char *endpoint)
@@ -254,6 +280,11 @@ int bus_connect(struct bus *b, enum bus_kind kind, const char *endpoint, struct 
     struct bus_socket *s = socket_new(b, kind, err);
     if (!s)
         return -ENOMEM;
+    r = kind == BUS_DEALER ? watch_losses(b, s, err) : 0;
+    if (r < 0) {
+        bus_close(s);
+        return r;
+    }
     if (zmq_connect(s->zmq, endpoint) < 0) {
         r = err_set(err, zmq_errno(), "cannot connect to %.180s: %s", endpoint,
                     zmq_strerror(zmq_errno()));
@@ -262,6 +293,23 @@ int bus_connect(struct bus *b, enum bus_kind kind, const char *endpoint, struct 
     }
     *ret = s;
     return 0;
+}
+
+uint64_t bus_losses(struct bus_socket *s)
+{
+    uint8_t event[64];
+
+    /* Each event is two parts: number and value, then the endpoint's name. */
+    while (s->monitor) {
+        int len = zmq_recv(s->monitor, event, sizeof(event), ZMQ_DONTWAIT);
+        if (len < 0 && zmq_errno() != EINTR)
+            break;
+        int more = 0;
+        size_t size = sizeof(more);
+        if (len >= 0 && zmq_getsockopt(s->monitor, ZMQ_RCVMORE, &more, &size) == 0 && more)
+            s->losses++;
+    }
+    return s->losses;
 }
 
 int bus_subscribe(struct bus_socket *s, const char *prefix)

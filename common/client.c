@@ -608,9 +608,11 @@ static bool frame_append(struct client *c, uint32_t slot)
 
     if (c->n_frame && c->frame.len + call_len > FRAME_BYTES)
         frame_send(c);
-    if (!c->frame.data)
-        (void)buf_reserve(&c->frame, c->usual_frame_bytes); /* only saves growing step by step */
-    uint8_t *to = buf_reserve(&c->frame, call_len + 11);
+    /* A new frame begins as long as the last one was, which saves growing step by step. */
+    size_t room = call_len + 11;
+    if (c->n_frame == 0 && room < c->usual_frame_bytes)
+        room = c->usual_frame_bytes;
+    uint8_t *to = buf_reserve(&c->frame, room);
     if (!to)
         return false;
     uint8_t *start = to;
