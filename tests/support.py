@@ -187,6 +187,14 @@ class System:
         assert not check or done.returncode == 0, f"fokusctl {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done
 
+    def import_data(self):
+        """The real data, in the order that deploy/up imports it: a line of deploy/data/ORDER is a kind and a file."""
+        with open(f"{DATA}/ORDER") as f:
+            for line in f:
+                if line.strip() and not line.startswith("#"):
+                    kind, file = line.split()
+                    self.ctl("import", kind, f"{DATA}/{file}")
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
