@@ -10,7 +10,8 @@
  *
  *   _log     u64 record number              -> packed fokus.event.v1.Record
  *   _log_ix  u64 first event sequence       -> u64 record number (big-endian); one row a record that holds events
- *   _log_head  (empty key)                  -> number, next sequence, hash of the last record, log id  */
+ *   _log_head  (empty key)                  -> 84 bytes: u64 number of the last record and u64 next sequence
+ *                                             (big-endian), hash of the last record (32), log id (36)  */
 #pragma once
 #include <stdint.h>
 
@@ -26,7 +27,7 @@ enum log_rc {
     LOG_TRIMMED,  /* the record wanted was trimmed away */
     LOG_EMPTY,    /* nothing there yet */
     LOG_DIVERGED, /* another log id, a gap, or a hash that does not fit: stop serving */
-    LOG_BROKEN,   /* the store failed: see errno-like `*ret_errno` of the call or wr_status() */
+    LOG_BROKEN,   /* the store failed; in a write transaction wr_status() says how */
 };
 const char *log_rc_name(enum log_rc rc);
 
@@ -45,18 +46,19 @@ enum log_rc log_head(const struct rd *rd, struct log_head *ret);
 /* Gives a new store its log id (36 characters). LOG_CONFLICT if it has one. */
 enum log_rc log_create(struct wr *wr, const char *log_id);
 
-/* Appends the packed record (made with log_pack) at place expected+1. `n_events` of it get the numbers from
- * head.next_sequence on; they already stand in the bytes. LOG_CONFLICT if the head is not at `expected`. */
+/* Appends the packed Record at place expected+1. `n_events` of it get the numbers from
+ * head.next_sequence on; they already stand in the bytes. LOG_CONFLICT if the head is not at `expected`;
+ * LOG_EMPTY if the log was never created. */
 enum log_rc log_append(struct wr *wr, uint64_t expected, const uint8_t *record, size_t len,
                        uint64_t n_events);
 
-/* Reads record `number` as stored. LOG_EMPTY past the end. */
+/* Reads record `number` (from 1) as stored. LOG_EMPTY past the end; LOG_DIVERGED if it is missing from the middle. */
 enum log_rc log_read(const struct rd *rd, uint64_t number, struct slice *ret);
 /* The record that holds event `sequence`: its number in *ret. LOG_EMPTY past the end. */
 enum log_rc log_find_event(const struct rd *rd, uint64_t sequence, uint64_t *ret);
 
 void log_hash(const uint8_t *record, size_t len, uint8_t ret[LOG_HASH_BYTES]);
 /* Checks one record against the head before it: number, log id, first sequence, event numbers, previous hash.
- * On LOG_OK advances *head past it. Used by verify, replicas and at start. */
+ * LOG_DIVERGED with `err`, or on LOG_OK advances *head past it. Used by verify, replicas and at start. */
 enum log_rc log_check(struct log_head *head, const Fokus__Event__V1__Record *record,
                       const uint8_t *bytes, size_t len, struct err *err);

@@ -808,6 +808,34 @@ void scan_backwards(struct scan *s, const struct rd *rd, const struct table *t,
     scan_move(s, &key, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
 }
 
+void scan_backwards_from(struct scan *s, const struct rd *rd, const struct table *t,
+                         const struct key *from, const struct key *prefix)
+{
+    MDB_val key = { from->len, (void *)from->bytes }, value;
+
+    /* Past the prefix, all that begin with it lie before. */
+    if (prefix && !from->failed && compare_keys(from, prefix) > 0 &&
+        (from->len < prefix->len || memcmp(from->bytes, prefix->bytes, prefix->len) != 0)) {
+        scan_backwards(s, rd, t, prefix);
+        return;
+    }
+    if (!scan_begin(s, rd, t, prefix, true))
+        return;
+    if (from->failed || from->len == 0) {
+        scan_stop(s, from->failed ? -EOVERFLOW : 0);
+        return;
+    }
+    int rc = mdb_cursor_get(s->cursor, &key, &value, MDB_SET_RANGE);
+    if (rc && rc != MDB_NOTFOUND)
+        scan_stop(s, errno_of(rc));
+    else if (rc == MDB_NOTFOUND)
+        scan_move(s, &key, MDB_LAST);
+    else if (key.mv_size == from->len && memcmp(key.mv_data, from->bytes, from->len) == 0)
+        scan_move(s, &key, MDB_GET_CURRENT);
+    else
+        scan_move(s, &key, MDB_PREV);
+}
+
 bool scan_next(struct scan *s)
 {
     MDB_val key;

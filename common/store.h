@@ -106,6 +106,9 @@ void scan_from(struct scan *s, const struct rd *rd, const struct table *t, const
 /* As scan_prefix, from the last entry to the first. */
 void scan_backwards(struct scan *s, const struct rd *rd, const struct table *t,
                     const struct key *prefix);
+/* Backwards from the last entry at or before `from` that begins with `prefix` (NULL: to the start of the table). */
+void scan_backwards_from(struct scan *s, const struct rd *rd, const struct table *t,
+                         const struct key *from, const struct key *prefix);
 bool scan_next(struct scan *s);
 int scan_message(struct scan *s, void *ret) must_check; /* as rd_get */
 int scan_end(struct scan *s);

@@ -344,6 +344,17 @@ static void assert_walks_from(const struct rd *rd, const struct key *from, const
     assert_string_equal(seen, expected);
 }
 
+static void assert_walks_back_from(const struct rd *rd, const struct key *from,
+                                   const struct key *prefix, const char *expected)
+{
+    char seen[200];
+    struct scan s;
+
+    scan_backwards_from(&s, rd, &T_RAW, from, prefix);
+    walk(&s, seen, sizeof(seen));
+    assert_string_equal(seen, expected);
+}
+
 static void scans_meet_all_edges(void **state)
 {
     struct fixture *f = *state;
@@ -357,6 +368,7 @@ static void scans_meet_all_edges(void **state)
     struct key p_a = raw_key("a", 1), p_aff = raw_key("a\xff", 2), p_b = raw_key("b", 1);
     struct key p_c = raw_key("c", 1), p_fe = raw_key("\xfe", 1), p_ff = raw_key("\xff", 1);
     struct key p_ffff = raw_key("\xff\xff", 2), p_feff = raw_key("\xfe\xff", 2);
+    struct key beyond = raw_key("\xff\xff\xff", 3);
     struct key p_00 = raw_key("\0", 1), p_a00 = raw_key("a\0", 2);
     struct scan s;
 
@@ -392,6 +404,15 @@ static void scans_meet_all_edges(void **state)
     assert_walks_from(rd, &p_00, &p_b, "62,"); /* from before the prefix */
     assert_walks_from(rd, &p_c, &p_b, "");     /* from past it */
     assert_walks_from(rd, &p_ffff, NULL, "ffff,");
+    assert_walks_back_from(rd, &p_b, NULL, "62,61ffff,61ff,6100,61,01,");
+    assert_walks_back_from(rd, &p_c, NULL, "62,61ffff,61ff,6100,61,01,");
+    assert_walks_back_from(rd, &p_c, &p_a, "61ffff,61ff,6100,61,"); /* from past the prefix */
+    assert_walks_back_from(rd, &p_aff, &p_a, "61ff,6100,61,");
+    assert_walks_back_from(rd, &p_a, &p_a, "61,");
+    assert_walks_back_from(rd, &p_00, NULL, "");
+    assert_walks_back_from(rd, &p_a, &p_b, ""); /* from before the prefix */
+    assert_walks_back_from(rd, &beyond, NULL, "ffff,ff01,ff,feff,62,61ffff,61ff,6100,61,01,");
+    assert_walks_back_from(rd, &beyond, &p_ff, "ffff,ff01,ff,");
 
     scan_prefix(&s, rd, &T_RAW, &too_long);
     assert_false(scan_next(&s));
