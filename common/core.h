@@ -5,7 +5,8 @@
  *
  *   _replies    (caller, key)                  -> packed fokus.event.v1.StoredReply
  *   _expiry     (expires ms, caller, key)      -> nothing; at most 64 due entries leave with each record
- *   _meta       "schema"                       -> u32 schema number of the tables
+ *   _meta       "schema"                       -> u32 schema number of the tables (big-endian)
+ *               "replay"                       -> u32 schema number, u64 next record: only while a replay goes on
  *
  * These tables too are a function of the log alone. */
 #pragma once
@@ -21,6 +22,7 @@ enum {
     CORE_CALL_ARENA = 64 * 1024 * 1024, /* bytes one call's messages may take */
     CORE_MAX_BODY = 15 * 1024 * 1024,
     CORE_IDEMPOTENCY_MS = 24 * 3600 * 1000,
+    CORE_MAX_IDEMPOTENCY_KEY = 64, /* visible ASCII characters */
     CORE_MAX_RECORD = 64 * 1024 * 1024,
 };
 
@@ -39,8 +41,10 @@ struct core_call {
     /* out */
     struct status status;
     struct slice reply; /* packed response */
-    uint64_t log_sequence;
+    uint64_t
+        log_sequence; /* a query: set before to what its snapshot shows, or 0 to have it read */
     bool repeated;
+    const char *failure; /* for the log line: why the machine failed; NULL when it did not */
 };
 
 /* What one commit brought. */
@@ -58,6 +62,9 @@ typedef void core_progress(void *arg, uint64_t done, uint64_t total);
 int core_open(struct core **ret, const struct service_def *def, const char *store_path,
               uint64_t check_records, core_progress *progress, void *progress_arg,
               struct err *err) must_check;
+/* For tests: nothing is synced, all records are checked. */
+int core_open_scratch(struct core **ret, const struct service_def *def, const char *store_path,
+                      struct err *err) must_check;
 void core_close(struct core *c);
 struct store *core_store(struct core *c);
 const struct schema *core_schema(const struct core *c);
@@ -82,6 +89,9 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
 int core_commands(struct core *c, struct core_call *const *calls, size_t n, int64_t now_ms,
                   struct id_source *ids, struct arena *batch_arena, struct core_commit *ret,
                   struct err *err) must_check;
+/* For tests and golden logs: puts one event (the service's Event message) into log and tables, without a command. */
+int core_append(struct core *c, const ProtobufCMessage *event, const char *subject, int64_t now_ms,
+                struct id_source *ids, struct arena *batch_arena, struct err *err) must_check;
 /* NULL, or why the store takes no writes. */
 const char *core_degraded(const struct core *c);
 

@@ -970,6 +970,15 @@ void wr_delete(struct wr *wr, const struct table *t, const struct key *k)
     wr->status = rc == MDB_NOTFOUND ? 0 : errno_of(rc);
 }
 
+void wr_clear(struct wr *wr, const struct table *t)
+{
+    const struct key none = KEY_INIT;
+    MDB_dbi dbi;
+
+    if (ready(wr, t, &none, &dbi))
+        wr->status = errno_of(mdb_drop(wr->rd.txn, dbi, 0));
+}
+
 /* Before LMDB gives its write lock to another thread. */
 static void writing_ends(struct store *s)
 {

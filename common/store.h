@@ -130,6 +130,8 @@ void wr_append_bytes(struct wr *wr, const struct table *t, const struct key *k, 
                      size_t len);
 /* Deletes; an absent entry is no error. */
 void wr_delete(struct wr *wr, const struct table *t, const struct key *k);
+/* Empties the table: for a replay, never in apply(). */
+void wr_clear(struct wr *wr, const struct table *t);
 /* Marks the transaction failed, for code that finds state it cannot go on from. Returns `errnum` negated. */
 int wr_fail(struct wr *wr, int errnum);
 /* 0, or the first error since begin. -EAGAIN: the map is full; wr_commit() or wr_abort() grows it, then redo. */

@@ -1,0 +1,771 @@
+/* core_commands.c - one batch of commands: decided, appended, applied and committed together, then answered.
+ *
+ * A batch is one write transaction and one record. Each command sees what those before it did. What a command brings
+ * goes into the record only when its decision was a success and its response and events fit; refusals leave no trace,
+ * and a batch without events and stored replies writes nothing.
+ *
+ * What can go wrong after that has four ways out, and every one answers every call:
+ *   the map was full          nothing was written; it has grown, the run is redone
+ *   an event does not apply   nothing was written; the commands up to the culprit are redone one at a time
+ *   the store refuses         nothing was written; the run's calls are `unavailable`
+ *   the commit's end is open  the store is reopened and the log's end tells which of the two it was
+ * A run too large for one record ends early, and the rest of the batch is a run of its own. */
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/core_internal.h"
+
+enum {
+    RECORD_FULL = CORE_MAX_RECORD /
+                  2,  /* past it the run ends, so that one more command always has room to try */
+    MAP_GROWTHS = 40, /* of one run: doubling so often outgrows any disk */
+};
+
+_Static_assert(LOG_HASH_BYTES >= crypto_generichash_BYTES_MIN, "BLAKE2b can be so short");
+
+/* The batch at hand. */
+struct batch {
+    struct core *c;
+    struct core_call *const *calls;
+    size_t n;
+    int64_t now_ms;
+    struct id_source *ids;
+    struct arena *arena; /* what outlives the commit: events to be published */
+    struct core_commit *ret;
+    size_t events_room;
+
+    /* the run's */
+    struct wr *wr;
+    struct log_head head;   /* as the transaction found it */
+    uint64_t next_sequence; /* of the next event */
+    size_t first_event;     /* of the run, in ret->events */
+};
+
+enum run_end {
+    RUN_DONE,   /* every call is answered */
+    RUN_REDO,   /* the map has grown */
+    RUN_FAILED, /* the call at *ret_next could not be applied */
+};
+
+/* ---- emitting ---- */
+
+int outcome_emit(struct outcome *out, int kind, const char *subject, const ProtobufCMessage *event)
+{
+    if (out->n_events >= OUTCOME_MAX_EVENTS)
+        return -E2BIG;
+    if (out->n_events == out->room) {
+        size_t room = out->room ? out->room * 2 : 4;
+        struct emitted *grown = arena_alloc(out->status.arena, room * sizeof *grown);
+        if (!grown)
+            return -ENOMEM;
+        if (out->n_events)
+            memcpy(grown, out->events, out->n_events * sizeof *grown);
+        out->events = grown;
+        out->room = room;
+    }
+    out->events[out->n_events++] = (struct emitted) { kind, subject, event };
+    return 0;
+}
+
+/* ---- the record ---- */
+
+static void put_varint(struct buf *b, uint64_t value)
+{
+    uint8_t bytes[10];
+    size_t n = 0;
+
+    for (; value >= 0x80; value >>= 7)
+        bytes[n++] = (uint8_t)(value | 0x80);
+    bytes[n++] = (uint8_t)value;
+    buf_append(b, bytes, n);
+}
+
+/* Appends `message` as field `number` of the record. False: no room, and nothing was appended. */
+static bool put_field(struct buf *b, unsigned number, const ProtobufCMessage *message)
+{
+    size_t before = b->len, len = protobuf_c_message_get_packed_size(message);
+
+    put_varint(b, number << 3 | 2); /* length-delimited */
+    put_varint(b, len);
+    uint8_t *to = buf_reserve(b, len);
+    if (!to) {
+        b->len = before;
+        b->failed = false;
+        return false;
+    }
+    protobuf_c_message_pack(message, to);
+    b->len += len;
+    return true;
+}
+
+enum { RECORD_EVENTS = 6, RECORD_REPLIES = 7 }; /* field numbers of fokus.event.v1.Record */
+
+static int put_record_head(struct batch *b)
+{
+    Fokus__Event__V1__Record head = FOKUS__EVENT__V1__RECORD__INIT;
+    struct buf *record = &b->c->record;
+
+    head.log_id = b->head.log_id;
+    head.number = b->head.record + 1;
+    head.first_sequence = b->head.next_sequence;
+    head.previous_hash = (ProtobufCBinaryData) { LOG_HASH_BYTES, b->head.hash };
+    head.time_ms = b->now_ms;
+    buf_clear(record);
+    buf_clear(&b->c->replies);
+    size_t len = fokus__event__v1__record__get_packed_size(&head);
+    uint8_t *to = buf_reserve(record, len);
+    if (!to)
+        return -ENOMEM;
+    record->len = fokus__event__v1__record__pack(&head, to);
+    return 0;
+}
+
+/* ---- events ---- */
+
+static int keep_event(struct batch *b, Fokus__Event__V1__Event *event)
+{
+    struct core_commit *ret = b->ret;
+
+    if (ret->n_events == b->events_room) {
+        size_t room = b->events_room ? b->events_room * 2 : 64;
+        Fokus__Event__V1__Event **grown = arena_alloc(b->arena, room * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        if (ret->n_events)
+            memcpy(grown, ret->events, ret->n_events * sizeof(*grown));
+        ret->events = grown;
+        b->events_room = room;
+    }
+    ret->events[ret->n_events++] = event;
+    return 0;
+}
+
+/* An event with its id beside it: one allocation. */
+struct kept_event {
+    Fokus__Event__V1__Event event;
+    char id[ID_CHARS + 1];
+};
+
+static const struct event_kind *kind_of(const struct contract *contract, int kind)
+{
+    static const struct event_kind none = { 0 };
+
+    if (kind <= 0 || (size_t)kind >= contract->n_events)
+        return &none;
+    return &contract->events[kind];
+}
+
+static Fokus__Event__V1__Audience audience_of(const struct event_kind *kind)
+{
+    /* Recorded numbers are those of the rule, with "nothing said" as internal. */
+    return kind->visibility ? (Fokus__Event__V1__Audience)kind->visibility
+                            : FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_INTERNAL;
+}
+
+/* Makes the outer event and puts it into record and commit. `actor` and `trace_id` live in the batch's arena. */
+static int record_event(struct batch *b, const struct emitted *emitted, char *actor, char *trace_id)
+{
+    const struct event_kind *kind = kind_of(b->c->def->contract, emitted->kind);
+
+    if (!kind->name)
+        return -EBADMSG;
+    struct kept_event *kept = arena_alloc(b->arena, sizeof *kept);
+    size_t len = protobuf_c_message_get_packed_size(emitted->event);
+    uint8_t *data = arena_alloc(b->arena, len ? len : 1);
+    char *subject = arena_strdup(b->arena, emitted->subject ? emitted->subject : "");
+    if (!kept || !data || !subject)
+        return -ENOMEM;
+
+    Fokus__Event__V1__Event *event = &kept->event;
+    fokus__event__v1__event__init(event);
+    protobuf_c_message_pack(emitted->event, data);
+    id_next(b->ids, b->now_ms, kept->id);
+    event->sequence = b->next_sequence;
+    event->id = kept->id;
+    event->type = (char *)kind->name; /* protobuf-c's strings are not const; nobody writes them */
+    event->time_ms = b->now_ms;
+    event->actor = actor;
+    event->subject = subject;
+    event->trace_id = trace_id;
+    event->data = (ProtobufCBinaryData) { len, data };
+    event->audience = audience_of(kind);
+    if (!put_field(&b->c->record, RECORD_EVENTS, &event->base))
+        return -ENOMEM;
+    int r = keep_event(b, event);
+    if (r == 0)
+        b->next_sequence++;
+    return r;
+}
+
+static int record_events(struct batch *b, const struct outcome *out, const char *caller_id,
+                         const char *trace)
+{
+    if (!out->n_events)
+        return 0;
+    char *actor = arena_strdup(b->arena, caller_id);
+    char *trace_id = arena_strdup(b->arena, trace);
+    int r = actor && trace_id ? 0 : -ENOMEM;
+    for (size_t i = 0; r == 0 && i < out->n_events; i++)
+        r = record_event(b, &out->events[i], actor, trace_id);
+    return r;
+}
+
+/* Applies what was just recorded: the last `out->n_events` of the commit. */
+static int apply_events(struct batch *b, const struct outcome *out)
+{
+    struct core *c = b->c;
+    Fokus__Event__V1__Event *const *events = b->ret->events + b->ret->n_events - out->n_events;
+
+    rd_set_arena(wr_rd(b->wr), c->fold);
+    for (size_t i = 0; i < out->n_events; i++) {
+        const struct fact fact = {
+            .sequence = events[i]->sequence,
+            .time_ms = events[i]->time_ms,
+            .id = events[i]->id,
+            .type = events[i]->type,
+            .actor = events[i]->actor,
+            .subject = events[i]->subject,
+        };
+        arena_reset(c->fold);
+        int r = c->def->apply(b->wr, &fact, out->events[i].event);
+        if (r < 0)
+            return r;
+    }
+    return wr_status(b->wr);
+}
+
+/* ---- idempotency ---- */
+
+static void hash_request(const struct core_call *call, uint8_t ret[LOG_HASH_BYTES])
+{
+    crypto_generichash_state state;
+
+    /* These fail only for a wrong length, which is a constant here. */
+    (void)crypto_generichash_init(&state, NULL, 0, LOG_HASH_BYTES);
+    (void)crypto_generichash_update(&state, (const uint8_t *)call->method,
+                                    strlen(call->method) + 1);
+    (void)crypto_generichash_update(&state, call->body.data, call->body.len);
+    (void)crypto_generichash_final(&state, ret, LOG_HASH_BYTES);
+}
+
+/* Answers from the stored reply if there is one. 1: answered; 0: not seen before. */
+static int recall(struct batch *b, struct core_call *call, const uint8_t hash[LOG_HASH_BYTES])
+{
+    const Fokus__Event__V1__StoredReply *stored;
+    struct key k = KEY_INIT;
+
+    int r = rd_get(wr_rd(b->wr), &core_table_replies,
+                   reply_key(&k, call->caller.id, call->idempotency_key), &stored);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    if (stored->request_hash.len != LOG_HASH_BYTES ||
+        memcmp(stored->request_hash.data, hash, LOG_HASH_BYTES) != 0) {
+        status_violation(&call->status, "idempotency_key",
+                         "was used for another request before; a new request needs a new key");
+        return 1;
+    }
+    void *body = arena_memdup(call->arena, stored->body.data, stored->body.len);
+    if (!body && stored->body.len)
+        return -ENOMEM;
+    call->reply = (struct slice) { body, stored->body.len };
+    call->log_sequence = stored->log_sequence;
+    call->repeated = true;
+    return 1;
+}
+
+/* Puts the reply into the record's end. Its bytes begin at *ret_at of c->replies. */
+static bool record_reply(struct batch *b, const struct core_call *call,
+                         uint8_t hash[LOG_HASH_BYTES], uint64_t sequence, struct slice *ret)
+{
+    Fokus__Event__V1__StoredReply stored = FOKUS__EVENT__V1__STORED_REPLY__INIT;
+    struct buf *replies = &b->c->replies;
+
+    stored.caller = (char *)call->caller.id; /* only packed */
+    stored.key = (char *)call->idempotency_key;
+    stored.request_hash = (ProtobufCBinaryData) { LOG_HASH_BYTES, hash };
+    stored.body = (ProtobufCBinaryData) { call->reply.len, (uint8_t *)call->reply.data };
+    stored.log_sequence = sequence;
+    size_t len = fokus__event__v1__stored_reply__get_packed_size(&stored);
+    if (!put_field(replies, RECORD_REPLIES, &stored.base))
+        return false;
+    *ret = (struct slice) { replies->data + replies->len - len, len };
+    return true;
+}
+
+/* ---- one command ---- */
+
+/* What a command added to the record, to be taken back when it does not fit. */
+struct mark {
+    size_t record, replies, n_events;
+    uint64_t next_sequence;
+};
+
+static struct mark mark_here(const struct batch *b)
+{
+    return (struct mark) { b->c->record.len, b->c->replies.len, b->ret->n_events,
+                           b->next_sequence };
+}
+
+static void back_to(struct batch *b, const struct mark *m)
+{
+    b->c->record.len = m->record;
+    b->c->replies.len = m->replies;
+    b->ret->n_events = m->n_events;
+    b->next_sequence = m->next_sequence;
+}
+
+static void forget_answer(struct core_call *call)
+{
+    call->status = (struct status) { .arena = call->arena };
+    call->reply = (struct slice) { 0 };
+    call->repeated = false;
+    call->failure = NULL;
+}
+
+/* Runs the handler. True: a success, whose response is packed. False: answered. */
+static bool decide(struct batch *b, const struct method *m, struct core_call *call,
+                   struct outcome *out)
+{
+    struct arena *work = b->c->work;
+    const void *request =
+        protobuf_c_message_unpack(m->request, arena_pb(work), call->body.len, call->body.data);
+    void *response = core_new_message(work, m->response);
+
+    if (!request || !response) {
+        core_fail(call, arena_failed(work) ? ENOMEM : EBADMSG, "unpacking the request");
+        return false;
+    }
+    const struct decide_in in = {
+        .state = wr_rd(b->wr),
+        .arena = work,
+        .caller = call->caller,
+        .now_ms = b->now_ms,
+        .ids = b->ids,
+        .locale = call->locale,
+    };
+    int r = m->decide(&in, request, response, out);
+    if (r == -E2BIG) {
+        status_refuse(&call->status, CODE_RESOURCE_EXHAUSTED,
+                      "The command changes too much at once: at most %d changes. Split it.",
+                      OUTCOME_MAX_EVENTS);
+        return false;
+    }
+    if (r < 0) {
+        core_fail(call, -r, "the decision");
+        return false;
+    }
+    if (out->status.code != CODE_OK) {
+        status_finish(&out->status);
+        call->status = out->status;
+        return false;
+    }
+    return core_pack_reply(call, response);
+}
+
+/* Answers one call. Negative: its events could not be applied, the transaction is lost. */
+static int step(struct batch *b, const struct method *m, struct core_call *call)
+{
+    struct core *c = b->c;
+    const struct mark before = mark_here(b);
+    bool keyed = call->idempotency_key[0] != '\0';
+    uint8_t hash[LOG_HASH_BYTES];
+    struct slice stored = { 0 };
+
+    forget_answer(call);
+    arena_reset(c->work);
+    rd_set_arena(wr_rd(b->wr), c->work);
+    call->log_sequence = b->next_sequence - 1;
+    if (keyed) {
+        hash_request(call, hash);
+        int r = recall(b, call, hash);
+        if (r < 0)
+            core_fail(call, -r, "reading the stored reply");
+        if (call->status.code != CODE_OK)
+            status_finish(&call->status);
+        if (r != 0)
+            return 0;
+    }
+
+    struct outcome out = { .status = { .arena = call->arena } };
+    if (!decide(b, m, call, &out))
+        return 0;
+    int r = record_events(b, &out, call->caller.id, call->trace_id);
+    if (r == 0 && keyed && !record_reply(b, call, hash, b->next_sequence - 1, &stored))
+        r = -ENOMEM;
+    if (c->record.len + c->replies.len > CORE_MAX_RECORD)
+        r = -ENOMEM;
+    if (r < 0) {
+        back_to(b, &before);
+        core_fail(call, -r, "recording the events");
+        return 0;
+    }
+    r = apply_events(b, &out);
+    if (r < 0)
+        return r;
+    call->log_sequence = b->next_sequence - 1;
+    if (keyed)
+        fold_reply(b->wr, b->now_ms, call->caller.id, call->idempotency_key, stored.data,
+                   stored.len);
+    return wr_status(b->wr);
+}
+
+/* ---- one run: one transaction ---- */
+
+static int begin_run(struct batch *b)
+{
+    struct core *c = b->c;
+
+    arena_reset(c->work);
+    int r = wr_begin(c->store, c->work, &b->wr);
+    if (r < 0)
+        return r;
+    enum log_rc rc = log_head(wr_rd(b->wr), &b->head);
+    r = rc == LOG_OK ? put_record_head(b) : -EIO;
+    if (r < 0) {
+        wr_abort(b->wr);
+        return r;
+    }
+    b->next_sequence = b->head.next_sequence;
+    b->first_event = b->ret->n_events;
+    fold_expire(b->wr, b->now_ms);
+    return 0;
+}
+
+static const char cannot_save[] =
+    "The service cannot save right now. Nothing was changed; try again.";
+static const char cannot_tell[] = "The service cannot save right now, and cannot yet tell whether "
+                                  "this was saved. Look before you try again.";
+
+/* Answers the run's calls, whose transaction came to nothing (or to nobody knows what). */
+static void answer_unsaved(struct batch *b, size_t from, size_t to, const char *message,
+                           const char *why)
+{
+    b->ret->n_events = b->first_event;
+    for (size_t i = from; i < to; i++) {
+        if (!b->c->todo[i])
+            continue;
+        forget_answer(b->calls[i]);
+        b->calls[i]->log_sequence = 0;
+        b->calls[i]->failure = arena_strdup(b->calls[i]->arena, why);
+        status_refuse(&b->calls[i]->status, CODE_UNAVAILABLE, "%s", message);
+    }
+}
+
+static void set_degraded(struct core *c, const char *what, const char *why)
+{
+    (void)snprintf(c->degraded, sizeof c->degraded, "%s%s%s", what, why[0] ? ": " : "", why);
+}
+
+/* Who occupies the place of the pending record? */
+static int pending_is_stored(struct core *c, struct arena *arena, bool *ret)
+{
+    struct log_head head;
+    struct rd *rd;
+
+    int r = rd_begin(c->store, arena, &rd);
+    if (r < 0)
+        return r;
+    enum log_rc rc = log_head(rd, &head);
+    rd_end(rd);
+    if (rc != LOG_OK)
+        return -EIO;
+    *ret = head.record == c->pending_record &&
+           memcmp(head.hash, c->pending_hash, sizeof head.hash) == 0;
+    return 0;
+}
+
+/* Opens the store again after a commit of unknown outcome and learns how it ended. Negative: still unknown. */
+static int settle(struct core *c, struct arena *arena, bool *ret_stored)
+{
+    struct err err = { "" };
+
+    int r = store_reopen(c->store, &err);
+    if (r == 0)
+        r = pending_is_stored(c, arena, ret_stored);
+    if (r < 0) {
+        set_degraded(c, "the store cannot be reopened", err.text[0] ? err.text : strerror(-r));
+        return r;
+    }
+    c->needs_reopen = false;
+    c->pending_record = 0;
+    return 0;
+}
+
+static enum run_end end_unknown(struct batch *b, size_t from, size_t to, const struct err *err)
+{
+    struct core *c = b->c;
+    bool stored = false;
+
+    set_degraded(c, "a commit failed", err->text);
+    c->needs_reopen = true;
+    c->pending_record = b->head.record + 1;
+    log_hash(c->record.data, c->record.len, c->pending_hash);
+    if (settle(c, c->fold, &stored) < 0)
+        answer_unsaved(b, from, to, cannot_tell, c->degraded);
+    else if (!stored)
+        answer_unsaved(b, from, to, cannot_save, c->degraded);
+    return RUN_DONE;
+}
+
+/* Appends the record and commits. */
+static enum run_end commit_run(struct batch *b, size_t from, size_t to)
+{
+    struct core *c = b->c;
+    struct err err = { "" };
+    bool unknown = false;
+
+    buf_append(&c->record, c->replies.data, c->replies.len);
+    enum log_rc rc = LOG_BROKEN;
+    if (!c->record.failed)
+        rc = log_append(b->wr, b->head.record, c->record.data, c->record.len,
+                        b->next_sequence - b->head.next_sequence);
+    if (rc != LOG_OK && wr_status(b->wr) == 0)
+        (void)wr_fail(b->wr, EIO); /* wr_commit() tells it and writes nothing */
+    int r = wr_commit(b->wr, &unknown, &err);
+    if (r == -EAGAIN) {
+        b->ret->n_events = b->first_event;
+        return RUN_REDO;
+    }
+    if (r < 0 && unknown)
+        return end_unknown(b, from, to, &err);
+    if (r < 0) {
+        set_degraded(c, "the store refused a write", err.text[0] ? err.text : strerror(-r));
+        answer_unsaved(b, from, to, cannot_save, c->degraded);
+        return RUN_DONE;
+    }
+    c->degraded[0] = '\0';
+    b->ret->record = b->head.record + 1;
+    b->ret->last_sequence = b->next_sequence - 1;
+    return RUN_DONE;
+}
+
+/* Leaves the transaction after an event that did not apply: a full map grows and the run is redone. */
+static enum run_end leave_failed(struct batch *b)
+{
+    bool unknown = false;
+
+    b->ret->n_events = b->first_event;
+    if (wr_status(b->wr) == 0) {
+        wr_abort(b->wr);
+        return RUN_FAILED;
+    }
+    return wr_commit(b->wr, &unknown, NULL) == -EAGAIN ? RUN_REDO : RUN_FAILED;
+}
+
+/* Runs the calls from `from` on, up to `to` or until the record is full; *ret_next is the first not run, or the culprit. */
+static enum run_end run(struct batch *b, size_t from, size_t to, size_t *ret_next, int *ret_why)
+{
+    struct core *c = b->c;
+
+    int r = begin_run(b);
+    if (r < 0) {
+        b->first_event = b->ret->n_events;
+        set_degraded(c, "no transaction can begin", strerror(-r));
+        answer_unsaved(b, from, to, cannot_save, c->degraded);
+        *ret_next = to;
+        return RUN_DONE;
+    }
+    size_t i = from;
+    for (; i < to && c->record.len + c->replies.len < RECORD_FULL; i++) {
+        if (!c->todo[i])
+            continue;
+        r = step(b, c->todo[i], b->calls[i]);
+        if (r < 0) {
+            *ret_next = i;
+            *ret_why = -r;
+            return leave_failed(b);
+        }
+    }
+    *ret_next = i;
+    if (b->next_sequence == b->head.next_sequence && c->replies.len == 0) {
+        wr_abort(b->wr); /* nothing happened: no record */
+        return RUN_DONE;
+    }
+    return commit_run(b, from, i);
+}
+
+/* A run, redone while the map grows. */
+static enum run_end run_growing(struct batch *b, size_t from, size_t to, size_t *ret_next,
+                                int *ret_why)
+{
+    for (int i = 0; i < MAP_GROWTHS; i++) {
+        enum run_end end = run(b, from, to, ret_next, ret_why);
+        if (end != RUN_REDO)
+            return end;
+    }
+    set_degraded(b->c, "the store's map does not grow", "");
+    answer_unsaved(b, from, to, cannot_save, b->c->degraded);
+    *ret_next = to;
+    return RUN_DONE;
+}
+
+static void run_singly(struct batch *b, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        size_t next;
+        int why = EIO;
+        if (!b->c->todo[i])
+            continue;
+        if (run_growing(b, i, i + 1, &next, &why) == RUN_FAILED)
+            core_fail(b->calls[i], why, "applying the events");
+    }
+}
+
+/* ---- the batch ---- */
+
+static int admit_all(struct batch *b)
+{
+    struct core *c = b->c;
+
+    if (b->n > c->todo_room) {
+        const struct method **grown = realloc(c->todo, b->n * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        c->todo = grown;
+        c->todo_room = b->n;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        struct core_call *call = b->calls[i];
+        const struct method *m = core_method(c, call->method);
+        c->todo[i] = NULL;
+        if (m && m->command) {
+            call->log_sequence = 0;
+            if (core_admit(c, m, b->now_ms, call))
+                c->todo[i] = m;
+            continue;
+        }
+        forget_answer(call);
+        status_refuse(&call->status, CODE_UNIMPLEMENTED, "There is no such command.");
+    }
+    return 0;
+}
+
+/* The events of a commit that turned out well only now are still to be published. */
+static int deliver_late(struct batch *b, uint64_t number)
+{
+    struct core *c = b->c;
+    struct slice bytes;
+    struct rd *rd;
+
+    int r = rd_begin(c->store, b->arena, &rd);
+    if (r < 0)
+        return r;
+    Fokus__Event__V1__Record *record = NULL;
+    if (log_read(rd, number, &bytes) == LOG_OK)
+        record = fokus__event__v1__record__unpack(arena_pb(b->arena), bytes.len, bytes.data);
+    rd_end(rd);
+    if (!record)
+        return -EIO;
+    for (size_t i = 0; r == 0 && i < record->n_events; i++)
+        r = keep_event(b, record->events[i]);
+    b->ret->record = number;
+    b->ret->last_sequence = record->first_sequence + record->n_events - 1;
+    return r;
+}
+
+/* Tries to take writes again. Negative: not yet. */
+static int recover(struct batch *b)
+{
+    struct core *c = b->c;
+    uint64_t number = c->pending_record;
+    bool stored = false;
+
+    int r = settle(c, c->fold, &stored);
+    if (r == 0 && stored)
+        r = deliver_late(b, number);
+    return r;
+}
+
+static void run_all(struct batch *b)
+{
+    size_t from = 0;
+
+    while (from < b->n) {
+        size_t next;
+        int why = EIO;
+        if (run_growing(b, from, b->n, &next, &why) == RUN_FAILED) {
+            next++;
+            run_singly(b, from, next);
+        }
+        from = next;
+        if (b->c->needs_reopen)
+            break;
+    }
+    b->first_event = b->ret->n_events;
+    answer_unsaved(b, from, b->n, cannot_save, b->c->degraded);
+}
+
+int core_commands(struct core *c, struct core_call *const *calls, size_t n, int64_t now_ms,
+                  struct id_source *ids, struct arena *batch_arena, struct core_commit *ret,
+                  struct err *err)
+{
+    struct batch b = {
+        .c = c,
+        .calls = calls,
+        .n = n,
+        .now_ms = now_ms,
+        .ids = ids,
+        .arena = batch_arena,
+        .ret = ret,
+    };
+
+    *ret = (struct core_commit) { 0 };
+    int r = admit_all(&b);
+    if (r < 0)
+        return err_set(err, -r, "no memory for a batch of %zu commands", n);
+    if (c->needs_reopen && (r = recover(&b)) < 0) {
+        b.first_event = ret->n_events;
+        answer_unsaved(&b, 0, n, cannot_save, c->degraded);
+        return 0;
+    }
+    run_all(&b);
+    return 0;
+}
+
+const char *core_degraded(const struct core *c)
+{
+    return c->degraded[0] ? c->degraded : NULL;
+}
+
+/* ---- an event without a command ---- */
+
+static int event_case(const struct contract *contract, const ProtobufCMessage *event)
+{
+    int kind;
+
+    memcpy(&kind, (const char *)event + contract->event_case_offset, sizeof kind);
+    return kind;
+}
+
+int core_append(struct core *c, const ProtobufCMessage *event, const char *subject, int64_t now_ms,
+                struct id_source *ids, struct arena *batch_arena, struct err *err)
+{
+    struct core_commit commit = { 0 };
+    struct batch b = { .c = c, .now_ms = now_ms, .ids = ids, .arena = batch_arena, .ret = &commit };
+    struct outcome out = { .status = { .arena = batch_arena } };
+    bool unknown = false;
+
+    int r = outcome_emit(&out, event_case(c->def->contract, event), subject, event);
+    if (r == 0)
+        r = begin_run(&b);
+    if (r < 0)
+        return err_set(err, -r, "cannot begin: %s", strerror(-r));
+    r = record_events(&b, &out, "", "");
+    if (r == 0)
+        r = apply_events(&b, &out);
+    if (r < 0 && wr_status(b.wr) == 0) {
+        wr_abort(b.wr);
+        return err_set(err, -r, "the event cannot be recorded or applied: %s", strerror(-r));
+    }
+    if (r == 0 &&
+        log_append(b.wr, b.head.record, c->record.data, c->record.len, out.n_events) != LOG_OK)
+        (void)wr_fail(b.wr, EIO); /* told by the commit */
+    r = wr_commit(b.wr, &unknown, err);
+    return r == -EAGAIN ? core_append(c, event, subject, now_ms, ids, batch_arena, err) : r;
+}

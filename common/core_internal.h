@@ -1,0 +1,91 @@
+/* core_internal.h - what core.c, core_commands.c, core_replay.c and core_verify.c share. Nobody else includes it. */
+#pragma once
+#include "common/arena.h"
+#include "common/core.h"
+
+enum {
+    CORE_EXPIRE_AT_MOST = 64,              /* due entries that leave with each record */
+    CORE_REPLAY_ARENA = 512 * 1024 * 1024, /* one unpacked record; taken only as far as used */
+    CORE_REPLAY_RECORDS = 1000,            /* of one transaction of a replay ... */
+    CORE_REPLAY_BYTES = 32 * 1024 * 1024,  /* ... which ends early past so many bytes of log */
+};
+
+struct core {
+    const struct service_def *def;
+    const struct table **tables; /* the service's, the log's and the runtime's; NULL-terminated */
+    struct store *store;
+    struct schema *schema, *runtime_schema;
+    const struct method **by_name; /* all methods, ordered by full name */
+    const struct schema_message *
+        *shapes; /* their requests: the service's methods in order, then the runtime's */
+    size_t n_methods;
+    char log_id[LOG_ID_CHARS + 1];
+
+    /* The writer thread's. */
+    struct arena *work; /* one command's request, decision and reads */
+    struct arena *fold; /* one event's application */
+    struct buf record;  /* the record of the batch at hand: its head, then its events */
+    struct buf replies; /* its replies, which go behind the events */
+    const struct method *
+        *todo; /* by call of the batch: its method, NULL when it was refused at the door */
+    size_t todo_room;
+    bool needs_reopen;
+    char degraded[300]; /* "" when the store takes writes */
+    /* A commit of unknown outcome whose end could not be read yet: number 0 for none. */
+    uint64_t pending_record;
+    uint8_t pending_hash[LOG_HASH_BYTES];
+};
+
+extern const struct table core_table_replies, core_table_expiry, core_table_meta;
+
+/* The tables that `def` and the runtime fold from the log: NULL-terminated, from malloc(); NULL without memory. */
+const struct table **core_folded_tables(const struct service_def *def) must_check;
+
+/* Access, deadline and bytes: all that can be said before the handler runs. False: answered. */
+bool core_admit(struct core *c, const struct method *m, int64_t now_ms,
+                struct core_call *call) must_check;
+/* A machine's failure as the caller sees it; why is for the log line, in call->failure. */
+void core_fail(struct core_call *call, int errnum, const char *what);
+/* A zeroed message of the type, initialised; NULL past the arena's cap. */
+void *core_new_message(struct arena *arena, const ProtobufCMessageDescriptor *type) must_check;
+/* Packs the response into the call's arena. False: answered with resource_exhausted. */
+bool core_pack_reply(struct core_call *call, const ProtobufCMessage *response) must_check;
+
+/* ---- the log's chain (core_replay.c) ---- */
+
+/* The head as it stood before record `from`. */
+int chain_prime(const struct rd *rd, const struct log_head *end, uint64_t from, struct arena *arena,
+                struct log_head *ret, struct err *err) must_check;
+/* Reads and checks the record after *head, which it advances. `bytes` is valid until the next write. */
+int chain_next(const struct rd *rd, struct log_head *head, struct arena *arena,
+               Fokus__Event__V1__Record **ret, struct slice *ret_bytes, struct err *err) must_check;
+/* -EBADMSG when the walk did not end where the stored head says. */
+int chain_end(const struct rd *rd, const struct log_head *walked, const struct log_head *end,
+              struct err *err) must_check;
+
+/* ---- folding records into tables (core_replay.c): the same code live, on replay and in verify ---- */
+
+/* Removes stored replies that are due at the record's time. */
+void fold_expire(struct wr *wr, int64_t time_ms);
+/* Stores a reply of a record made at `time_ms`; `packed` is the StoredReply. */
+void fold_reply(struct wr *wr, int64_t time_ms, const char *caller, const char *key,
+                const void *packed, size_t len);
+/* Folds a whole record. `fold` is reset for each event. */
+int fold_record(const struct service_def *def, struct wr *wr,
+                const Fokus__Event__V1__Record *record, struct arena *fold,
+                struct err *err) must_check;
+/* The key of a stored reply, and that of its expiry, which is the longer one. */
+struct key *reply_key(struct key *k, const char *caller, const char *key);
+struct key *expiry_key(struct key *k, int64_t expires_ms, const char *caller, const char *key);
+
+int meta_put_schema(struct wr *wr, uint32_t schema) must_check;
+/* Makes tables and schema number fit `def`: nothing, a new store's first marks, or a replay. */
+int core_bring_up(struct core *c, core_progress *progress, void *arg, struct err *err) must_check;
+
+/* Calls `progress` at most four times a second, and always at the end. */
+struct progress {
+    core_progress *call;
+    void *arg;
+    int64_t last_ms;
+};
+void progress_show(struct progress *p, uint64_t done, uint64_t total);

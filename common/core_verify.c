@@ -1,0 +1,304 @@
+/* core_verify.c - proves that the tables are what the log says: walks the chain, replays it into a scratch store and
+ * compares every table byte for byte.
+ *
+ * Everything is read from one snapshot, so a live service may go on meanwhile. The log's own index is compared while
+ * walking; its records are covered by the chain and its head by the walk's end. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/core_internal.h"
+
+struct verify {
+    const struct service_def *def;
+    struct store *scratch;
+    const struct rd *live;
+    struct arena *record, *fold, *txn;
+    struct log_head head, end;
+    struct scan index; /* of the log's index, which walks beside the records */
+    struct core_verdict *verdict;
+    struct progress progress;
+    struct err *err;
+};
+
+static void found(struct verify *v, const char *text)
+{
+    v->verdict->identical = false;
+    if (!v->verdict->problem[0])
+        (void)snprintf(v->verdict->problem, sizeof v->verdict->problem, "%s", text);
+}
+
+/* ---- the scratch store ---- */
+
+static const char *const store_files[] = { "data.mdb", "lock.mdb" };
+
+static void remove_scratch(const char *path)
+{
+    char file[4200];
+
+    for (size_t i = 0; i < ARRAY_LEN(store_files); i++) {
+        int n = snprintf(file, sizeof file, "%s/%s", path, store_files[i]);
+        if (n > 0 && (size_t)n < sizeof file)
+            (void)unlink(file); /* may not be there */
+    }
+    (void)rmdir(path); /* a folder with other things in it is not ours to remove */
+}
+
+static int open_scratch(struct verify *v, struct store *live, const char *path,
+                        const struct table *const *tables)
+{
+    struct store_stats stats;
+
+    int r = store_stats(live, &stats);
+    if (r < 0)
+        return err_set(v->err, -r, "cannot size the scratch store: %s", strerror(-r));
+    const struct store_config config = {
+        .path = path, .tables = tables, .map_bytes = stats.map_bytes, .no_sync = true
+    };
+    remove_scratch(path);
+    return store_open(&v->scratch, &config, v->err);
+}
+
+/* ---- the replay ---- */
+
+/* The index has one row a record that holds events: its first sequence, then its number. */
+static void check_index(struct verify *v, const Fokus__Event__V1__Record *record)
+{
+    struct key first = KEY_INIT, number = KEY_INIT;
+    char text[128];
+
+    if (!record->n_events)
+        return;
+    key_u64(&first, record->first_sequence);
+    key_u64(&number, record->number);
+    if (scan_next(&v->index) && v->index.key.len == first.len && v->index.value.len == number.len &&
+        memcmp(v->index.key.data, first.bytes, first.len) == 0 &&
+        memcmp(v->index.value.data, number.bytes, number.len) == 0)
+        return;
+    (void)snprintf(text, sizeof text, "the log's index does not point at record %" PRIu64,
+                   record->number);
+    found(v, text);
+}
+
+/* A position to go back to when the scratch map grows and the transaction is redone. */
+struct position {
+    struct log_head head;
+    uint64_t records, events;
+};
+
+static int replay_one(struct verify *v, struct wr *wr, size_t *bytes, bool check)
+{
+    Fokus__Event__V1__Record *record;
+    struct slice packed;
+
+    arena_reset(v->record);
+    int r = chain_next(v->live, &v->head, v->record, &record, &packed, v->err);
+    if (r < 0)
+        return r;
+    *bytes += packed.len;
+    v->verdict->records++;
+    v->verdict->events += record->n_events;
+    if (check)
+        check_index(v, record);
+    return fold_record(v->def, wr, record, v->fold, v->err);
+}
+
+static int replay_batch(struct verify *v, uint64_t *checked)
+{
+    struct wr *wr;
+    size_t bytes = 0;
+    bool unknown = false;
+    int r = 0;
+
+    arena_reset(v->txn);
+    r = wr_begin(v->scratch, v->txn, &wr);
+    if (r < 0)
+        return err_set(v->err, -r, "cannot write the scratch store: %s", strerror(-r));
+    for (unsigned n = 0; r == 0 && v->head.record < v->end.record && n < CORE_REPLAY_RECORDS &&
+                         bytes < CORE_REPLAY_BYTES;
+         n++) {
+        bool fresh =
+            v->head.record >= *checked; /* a redone transaction has checked the index before */
+        r = replay_one(v, wr, &bytes, fresh);
+        if (fresh)
+            *checked = v->head.record;
+    }
+    if (r == 0 && v->head.record == v->end.record)
+        r = meta_put_schema(wr, v->def->schema);
+    if (r == 0 || wr_status(wr) < 0)
+        return wr_commit(wr, &unknown, v->err);
+    wr_abort(wr);
+    return r;
+}
+
+static int replay_all(struct verify *v)
+{
+    uint64_t checked = 0;
+    int r;
+
+    do {
+        const struct position before = { v->head, v->verdict->records, v->verdict->events };
+        r = replay_batch(v, &checked);
+        if (r == -EAGAIN) {
+            v->head = before.head;
+            v->verdict->records = before.records;
+            v->verdict->events = before.events;
+        }
+        progress_show(&v->progress, v->head.record, v->end.record);
+    } while (r == -EAGAIN || (r == 0 && v->head.record < v->end.record));
+    return r;
+}
+
+/* ---- the comparison ---- */
+
+static bool same_entry(const struct scan *a, const struct scan *b)
+{
+    return a->key.len == b->key.len && a->value.len == b->value.len &&
+           memcmp(a->key.data, b->key.data, a->key.len) == 0 &&
+           (a->value.len == 0 || memcmp(a->value.data, b->value.data, a->value.len) == 0);
+}
+
+static int compare_table(struct verify *v, const struct rd *replayed, const struct table *t)
+{
+    size_t at = v->verdict->n_tables++;
+    struct scan a, b;
+    struct key all = KEY_INIT;
+    uint64_t n = 0;
+    bool more_a, more_b, same = true;
+
+    scan_prefix(&a, v->live, t, &all);
+    scan_prefix(&b, replayed, t, &all);
+    while (more_a = scan_next(&a), more_b = scan_next(&b), more_a && more_b && same) {
+        same = same_entry(&a, &b);
+        n += same;
+    }
+    int r = scan_end(&a), r2 = scan_end(&b);
+    if (r == 0)
+        r = r2;
+    if (r < 0)
+        return err_set(v->err, -r, "table %s cannot be read: %s", t->name, strerror(-r));
+    v->verdict->tables[at].table = t->name;
+    v->verdict->tables[at].entries = rd_count(v->live, t);
+    v->verdict->tables[at].identical = same && !more_a && !more_b;
+    if (!v->verdict->tables[at].identical) {
+        char text[200];
+        (void)snprintf(text, sizeof text,
+                       "table %s differs from the log's replay after %" PRIu64 " equal entries",
+                       t->name, n);
+        found(v, text);
+    }
+    return 0;
+}
+
+static int compare_all(struct verify *v, const struct table *const *tables)
+{
+    struct rd *replayed;
+
+    arena_reset(v->txn);
+    int r = rd_begin(v->scratch, v->txn, &replayed);
+    if (r < 0)
+        return err_set(v->err, -r, "cannot read the scratch store: %s", strerror(-r));
+    for (size_t i = 0; r == 0 && tables[i]; i++)
+        r = compare_table(v, replayed, tables[i]);
+    rd_end(replayed);
+    return r;
+}
+
+/* ---- the whole ---- */
+
+/* Walks, replays and compares. A broken chain is a verdict, not a failure. */
+static int verify_snapshot(struct verify *v, const struct table *const *tables)
+{
+    struct err problem = { "" }, *outer = v->err;
+    struct key all = KEY_INIT;
+
+    enum log_rc rc = log_head(v->live, &v->end);
+    if (rc != LOG_OK) {
+        found(v, "the log's head cannot be read");
+        return 0;
+    }
+    v->err = &problem;
+    scan_prefix(&v->index, v->live, &log_tables_index, &all);
+    int r = chain_prime(v->live, &v->end, 1, v->record, &v->head, v->err);
+    if (r == 0)
+        r = replay_all(v);
+    if (r == 0)
+        r = chain_end(v->live, &v->head, &v->end, v->err);
+    bool more = r == 0 && scan_next(&v->index);
+    int scan_r = scan_end(&v->index);
+    v->err = outer;
+    if (r == -EBADMSG) {
+        found(v, problem.text);
+        return 0;
+    }
+    if (r == 0)
+        r = scan_r;
+    if (r < 0)
+        return err_set(outer, -r, "%s", problem.text[0] ? problem.text : strerror(-r));
+    if (more)
+        found(v, "the log's index points past the log's end");
+    return compare_all(v, tables);
+}
+
+static int verify_with(struct verify *v, struct store *store, const char *scratch_path,
+                       const struct table *const *tables)
+{
+    struct arena *snapshot = arena_new(CORE_REPLAY_ARENA);
+    struct rd *rd;
+
+    if (!v->record || !v->fold || !v->txn || !snapshot) {
+        arena_free(snapshot);
+        return err_set(v->err, ENOMEM, "no memory to verify");
+    }
+    int r = open_scratch(v, store, scratch_path, tables);
+    if (r == 0) {
+        r = rd_begin(store, snapshot, &rd);
+        if (r < 0) {
+            r = err_set(v->err, -r, "cannot read the store: %s", strerror(-r));
+        } else {
+            v->live = rd;
+            r = verify_snapshot(v, tables);
+            rd_end(rd);
+        }
+        store_close(v->scratch);
+        remove_scratch(scratch_path);
+    }
+    arena_free(snapshot);
+    return r;
+}
+
+int core_verify(const struct service_def *def, struct store *store, const char *scratch_path,
+                struct core_verdict *ret, core_progress *progress, void *progress_arg,
+                struct err *err)
+{
+    const struct table **tables = core_folded_tables(def);
+    struct verify v = {
+        .def = def,
+        .record = arena_new(CORE_REPLAY_ARENA),
+        .fold = arena_new(CORE_REPLAY_ARENA),
+        .txn = arena_new(CORE_REPLAY_ARENA),
+        .verdict = ret,
+        .progress = { progress, progress_arg, 0 },
+        .err = err,
+    };
+    size_t n = 0;
+    int r;
+
+    *ret = (struct core_verdict) { .identical = true };
+    while (tables && tables[n])
+        n++;
+    if (!tables)
+        r = err_set(err, ENOMEM, "no memory to verify");
+    else if (n > ARRAY_LEN(ret->tables))
+        r = err_set(err, E2BIG, "a service has at most %zu tables", ARRAY_LEN(ret->tables));
+    else
+        r = verify_with(&v, store, scratch_path, tables);
+    arena_free(v.record);
+    arena_free(v.fold);
+    arena_free(v.txn);
+    free(tables);
+    return r;
+}
