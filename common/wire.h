@@ -1,0 +1,55 @@
+/* wire.h - reads frames of calls and writes frames of replies (proto/fokus/wire/v1/wire.proto) without a copy.
+ *
+ * This is each call's way in and out, and bytes from strangers: every read is bounds-checked, views point into the frame,
+ * nothing is allocated. What it accepts is what a protobuf library would: unknown fields are skipped, a field given
+ * twice holds its last value, groups are refused. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/status.h"
+
+enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+
+/* One field of a packed message. */
+struct wire_field {
+    uint32_t number;
+    enum wire_type type;
+    uint64_t value;       /* of WIRE_VARINT */
+    struct slice bytes;   /* of WIRE_BYTES: the content */
+    struct slice counted; /* of WIRE_BYTES: the content with its length before it */
+};
+
+/* Takes the next field off `rest`. 1: `ret` is filled; 0: the end; -EBADMSG: no such message. */
+int wire_next_field(struct slice *rest, struct wire_field *ret) must_check;
+
+enum { WIRE_MAX_CALLS = 1024 };
+
+/* Views into the frame; absent fields are empty. The header's caller is not read: see the rule in intake.c. */
+struct wire_call {
+    uint64_t call_id, min_sequence;
+    uint32_t timeout_ms;
+    bool has_call_id;
+    struct slice method, locale, traceparent, idempotency_key, body;
+};
+
+/* Whether the frame is a sound list, and of how many calls; the calls themselves may still be malformed. 0 or -EBADMSG. */
+int wire_count_calls(struct slice frame, size_t *ret_count) must_check;
+/* Takes the next call of a sound frame. 1: read; 0: the end; -EBADMSG: the call is malformed: what was read before the
+ * fault is in `ret`, and the next call can be taken. */
+int wire_next_call(struct slice *rest, struct wire_call *ret) must_check;
+
+struct wire_reply {
+    uint64_t call_id, log_sequence;
+    enum code status;
+    bool repeated;
+    const char *message; /* NULL: none */
+    const struct violation *violations;
+    size_t n_violations;
+    struct slice body;
+};
+/* Bytes that the reply takes in a frame. */
+size_t wire_reply_len(const struct wire_reply *reply);
+/* Appends the reply to a packed Replies. */
+void wire_put_reply(struct buf *frame, const struct wire_reply *reply);
