@@ -21,7 +21,7 @@ static double edge_us(unsigned bucket)
     return bucket % 2 ? edge * M_SQRT2 : edge;
 }
 
-static unsigned bucket_of(uint64_t us)
+unsigned metrics_bucket(uint64_t us)
 {
     if (us <= 1)
         return 0;
@@ -36,7 +36,7 @@ static unsigned bucket_of(uint64_t us)
 
 void metrics_observe_us(struct metrics_histogram *h, uint64_t us)
 {
-    atomic_fetch_add_explicit(&h->buckets[bucket_of(us)], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->buckets[metrics_bucket(us)], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&h->sum_us, us, memory_order_relaxed);
     atomic_fetch_add_explicit(&h->count, 1, memory_order_relaxed);
 }
@@ -156,13 +156,14 @@ void metrics_histogram_samples(struct buf *out, const char *name, const char *co
 
 /* ---- the process's own figures, read from /proc/self; what cannot be read is left out ---- */
 
-static void gauge(struct buf *out, const char *name, const char *help, double value)
+static void gauge(struct buf *out, const char *const *labels, const char *name, const char *help,
+                  double value)
 {
     metrics_family(out, name, "gauge", help);
-    metrics_sample(out, name, NULL, value);
+    metrics_sample(out, name, labels, value);
 }
 
-static void process_memory(struct buf *out)
+static void process_memory(struct buf *out, const char *const *labels)
 {
     unsigned long pages_virtual, pages_resident;
     FILE *f = fopen("/proc/self/statm", "re");
@@ -173,13 +174,13 @@ static void process_memory(struct buf *out)
     if (n != 2)
         return;
     double page_bytes = (double)sysconf(_SC_PAGESIZE);
-    gauge(out, "process_virtual_memory_bytes", "Virtual memory size in bytes.",
+    gauge(out, labels, "process_virtual_memory_bytes", "Virtual memory size in bytes.",
           (double)pages_virtual * page_bytes);
-    gauge(out, "process_resident_memory_bytes", "Resident memory size in bytes.",
+    gauge(out, labels, "process_resident_memory_bytes", "Resident memory size in bytes.",
           (double)pages_resident * page_bytes);
 }
 
-static void process_files(struct buf *out)
+static void process_files(struct buf *out, const char *const *labels)
 {
     struct rlimit limit;
     double open_fds = 0;
@@ -190,10 +191,10 @@ static void process_files(struct buf *out)
             open_fds += e->d_name[0] != '.';
         (void)closedir(dir); /* only read */
         /* One of them was the folder itself. */
-        gauge(out, "process_open_fds", "Number of open file descriptors.", open_fds - 1);
+        gauge(out, labels, "process_open_fds", "Number of open file descriptors.", open_fds - 1);
     }
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        gauge(out, "process_max_fds", "Maximum number of open file descriptors.",
+        gauge(out, labels, "process_max_fds", "Maximum number of open file descriptors.",
               (double)limit.rlim_cur);
 }
 
@@ -204,7 +205,7 @@ static double clock_seconds(clockid_t clock)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void process_start(struct buf *out)
+static void process_start(struct buf *out, const char *const *labels)
 {
     char line[1024];
     unsigned long long start_ticks;
@@ -222,11 +223,11 @@ static void process_start(struct buf *out)
         return;
     double booted = clock_seconds(CLOCK_REALTIME) - clock_seconds(CLOCK_BOOTTIME);
     double started = booted + (double)start_ticks / (double)sysconf(_SC_CLK_TCK);
-    gauge(out, "process_start_time_seconds",
+    gauge(out, labels, "process_start_time_seconds",
           "Start time of the process since the Unix epoch in seconds.", round(started * 100) / 100);
 }
 
-void metrics_process(struct buf *out)
+void metrics_process(struct buf *out, const char *const *labels)
 {
     struct rusage usage;
 
@@ -235,9 +236,9 @@ void metrics_process(struct buf *out)
                          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
         metrics_family(out, "process_cpu_seconds_total", "counter",
                        "Total user and system CPU time spent in seconds.");
-        metrics_sample(out, "process_cpu_seconds_total", NULL, seconds);
+        metrics_sample(out, "process_cpu_seconds_total", labels, seconds);
     }
-    process_memory(out);
-    process_files(out);
-    process_start(out);
+    process_memory(out, labels);
+    process_files(out, labels);
+    process_start(out, labels);
 }

@@ -13,6 +13,8 @@ struct metrics_histogram {
     _Atomic uint64_t count, sum_us;
     _Atomic uint64_t buckets[METRICS_BUCKETS];
 };
+/* The bucket a duration falls into. */
+unsigned metrics_bucket(uint64_t us);
 void metrics_observe_us(struct metrics_histogram *h, uint64_t us);
 /* The upper edge of the bucket that holds the `q` quantile (0 to 1), in microseconds; 0 when empty. */
 uint64_t metrics_quantile_us(const struct metrics_histogram *h, double q);
@@ -23,5 +25,6 @@ void metrics_family(struct buf *out, const char *name, const char *type, const c
 void metrics_sample(struct buf *out, const char *name, const char *const *labels, double value);
 void metrics_histogram_samples(struct buf *out, const char *name, const char *const *labels,
                                const struct metrics_histogram *h);
-/* process_cpu_seconds_total and its kin, as the Prometheus conventions name them. */
-void metrics_process(struct buf *out);
+/* process_cpu_seconds_total and its kin, as the Prometheus conventions name them. `labels` as above: a page of several
+ * processes tells them apart by one. */
+void metrics_process(struct buf *out, const char *const *labels);

@@ -96,7 +96,7 @@ static void promtool_finds_nothing_to_say(void **state)
     const char *labels[] = { "method", "Get", "code", "ok", NULL };
 
     metrics_observe_us(&h, 100);
-    metrics_process(&b);
+    metrics_process(&b, NULL);
     metrics_family(&b, "fokus_wait_seconds", "histogram", "How long calls took.");
     metrics_histogram_samples(&b, "fokus_wait_seconds", labels, &h);
     assert_false(b.failed);
