@@ -220,9 +220,10 @@ static int own(struct store *s, struct err *err)
             pid, (long)getpid());
     }
     int len = snprintf(pid, sizeof(pid), "%ld", (long)getpid());
-    /* The number only serves the message above; a full disk must not keep a store from being read. */
-    if (ftruncate(s->owner_fd, 0) == 0 && pwrite(s->owner_fd, pid, (size_t)len, 0) < 0)
-        return 0;
+    /* The number only serves the message above: a full disk must not keep a store from being read. A failure leaves an
+     * old number or none. */
+    if (pwrite(s->owner_fd, pid, (size_t)len, 0) == len)
+        (void)!ftruncate(s->owner_fd, len);
     return 0;
 }
 
@@ -294,7 +295,8 @@ static int open_env(struct store *s, struct err *err)
 
     int rc = mdb_env_create(&s->env);
     if (!rc)
-        rc = mdb_env_set_maxdbs(s->env, MAX_TABLES);
+        rc =
+            mdb_env_set_maxdbs(s->env, (MDB_dbi)s->n_tables + 1); /* each costs every transaction */
     if (!rc)
         rc = mdb_env_set_maxreaders(s->env, MAX_SNAPSHOTS);
     if (!rc)
