@@ -48,6 +48,7 @@ enum schema_wellknown {
 
 struct schema_rules { /* fokus.v1.FieldRules, resolved: defaults filled in */
     bool required, has_range, personal;
+    bool max_len_default; /* no max_len was stated: it is in bytes, also for a string */
     uint32_t min_len, max_len, min_items, max_items;
     int64_t min, max;
     int format; /* fokus.v1.StringFormat */
@@ -62,9 +63,17 @@ struct schema_enum {
     const char *full_name;
     const struct schema_enum_value *values; /* in order of declaration */
     size_t n_values;
+    /* private to schema.c: the same, sorted; of several names for one number the first declared comes first */
+    const struct schema_enum_value *by_number, *by_name;
 };
 
 struct schema_message;
+
+/* A hash table from names to positions; private to schema.c. */
+struct schema_names {
+    const struct schema_name *slots;
+    size_t mask;
+};
 
 struct schema_field {
     uint32_t number;
@@ -79,6 +88,15 @@ struct schema_field {
     const struct schema_enum *enumeration; /* of KIND_ENUM */
     struct schema_rules rules;
     const char *comment; /* leading comment in the proto, or "" */
+
+    /* Made ready for the codecs. */
+    uint16_t index;    /* its place in the message's `fields` */
+    uint8_t wire_type; /* of one value: 0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes */
+    uint8_t tag_len;   /* the tag as it stands on the wire before one value, packed or not */
+    uint8_t tag[5];
+    uint16_t name_len, json_name_len;
+    uint16_t json_key_len;
+    const char *json_key; /* "\"careAreas\":" */
 };
 
 struct schema_message {
@@ -88,6 +106,12 @@ struct schema_message {
     const char *const *oneofs;
     size_t n_oneofs;
     enum schema_wellknown wellknown;
+    bool has_floor; /* a field is required or has min_items */
+
+    /* private to schema.c */
+    const uint16_t *dense; /* number -> index + 1 */
+    uint32_t n_dense;
+    struct schema_names names;
 };
 
 struct schema_method {
@@ -118,6 +142,11 @@ const struct schema_field *schema_field_by_number(const struct schema_message *m
 /* By declared or JSON name; NULL when there is none. */
 const struct schema_field *schema_field_by_name(const struct schema_message *m, const char *name,
                                                 size_t len);
+
+/* NULL when the enum has no value with the number, or no value with the name. */
+const struct schema_enum_value *schema_enum_by_number(const struct schema_enum *e, int32_t number);
+const struct schema_enum_value *schema_enum_by_name(const struct schema_enum *e, const char *name,
+                                                    size_t len);
 
 enum { SCHEMA_MAX_DEPTH = 64 };
 

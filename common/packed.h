@@ -1,0 +1,116 @@
+/* packed.h - the protobuf wire format, field by field, over bytes that are not trusted.
+ *
+ * Stricter than protobuf asks for, where leniency only serves attackers: a varint has at most ten bytes and fits in
+ * 64 bits, a tag fits in 32, field number 0 and groups do not exist. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "common/macros.h"
+
+enum packed_type { PACKED_VARINT = 0, PACKED_FIXED64 = 1, PACKED_LEN = 2, PACKED_FIXED32 = 5 };
+
+struct packed_field {
+    uint32_t number;
+    uint8_t type;        /* enum packed_type */
+    uint64_t value;      /* of a varint or fixed field; fixed ones as unsigned little-endian */
+    const uint8_t *data; /* of a length-delimited field */
+    size_t len;
+};
+
+bool packed_varint_long(const uint8_t **p, const uint8_t *end, uint64_t *ret) must_check;
+
+/* Reads one varint and moves *p past it. False when it is cut off or too long. */
+static inline bool packed_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
+{
+    if (*p < end && **p < 0x80) {
+        *ret = *(*p)++;
+        return true;
+    }
+    return packed_varint_long(p, end, ret);
+}
+
+static inline uint64_t packed_load64(const uint8_t *p)
+{
+    uint64_t value;
+    memcpy(&value, p, sizeof(value));
+    return value; /* x86-64 and arm64 are little-endian, as the wire is; asserted in packed.c */
+}
+
+static inline uint32_t packed_load32(const uint8_t *p)
+{
+    uint32_t value;
+    memcpy(&value, p, sizeof(value));
+    return value;
+}
+
+/* Reads one value of the given wire type. False when it is cut off or of no wire type that exists. */
+static inline bool packed_value(const uint8_t **p, const uint8_t *end, struct packed_field *ret)
+{
+    switch (ret->type) {
+    case PACKED_VARINT:
+        return packed_varint(p, end, &ret->value);
+    case PACKED_LEN:
+        if (!packed_varint(p, end, &ret->value) || ret->value > (uint64_t)(end - *p))
+            return false;
+        ret->data = *p;
+        ret->len = (size_t)ret->value;
+        *p += ret->len;
+        return true;
+    case PACKED_FIXED64:
+        if (end - *p < 8)
+            return false;
+        ret->value = packed_load64(*p);
+        *p += 8;
+        return true;
+    case PACKED_FIXED32:
+        if (end - *p < 4)
+            return false;
+        ret->value = packed_load32(*p);
+        *p += 4;
+        return true;
+    }
+    return false;
+}
+
+static inline bool packed_tag(const uint8_t **p, const uint8_t *end, struct packed_field *ret)
+{
+    uint64_t tag;
+
+    if (!packed_varint(p, end, &tag) || tag > UINT32_MAX || tag < 8)
+        return false;
+    ret->number = (uint32_t)tag >> 3;
+    ret->type = tag & 7;
+    return true;
+}
+
+/* Reads the next field and moves *p past it; `*p < end`. False when the bytes are malformed. */
+static inline bool packed_next(const uint8_t **p, const uint8_t *end, struct packed_field *ret)
+{
+    return packed_tag(p, end, ret) && packed_value(p, end, ret);
+}
+
+enum { PACKED_VARINT_MAX = 10 };
+
+/* Writes a varint (up to PACKED_VARINT_MAX bytes) and returns the place after it. */
+static inline uint8_t *packed_put_varint(uint8_t *to, uint64_t value)
+{
+    while (value >= 0x80) {
+        *to++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+static inline int64_t packed_unzigzag(uint64_t value)
+{
+    return (int64_t)(value >> 1 ^ -(value & 1));
+}
+
+static inline uint64_t packed_zigzag(int64_t value)
+{
+    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+}
