@@ -33,7 +33,7 @@ static void found(struct verify *v, const char *text)
 
 /* ---- the scratch store ---- */
 
-static const char *const store_files[] = { "data.mdb", "lock.mdb" };
+static const char *const store_files[] = { "data.mdb", "lock.mdb", "owner" };
 
 static void remove_scratch(const char *path)
 {
