@@ -569,7 +569,7 @@ static int begin_snapshot(struct store *s, struct rd **ret)
 
 int rd_begin(struct store *s, struct arena *arena, struct rd **ret)
 {
-    struct rd *rd;
+    struct rd *rd = NULL;
 
     pthread_mutex_lock(&s->lock);
     int r = gate_pass(s);
