@@ -1,9 +1,9 @@
 /* store.c - tables over LMDB.
  *
  * The environment lives behind a gate. Every snapshot (and a running copy) is in the list of live readers; what must
- * not happen under a reader's feet - moving the map when it grows, closing and opening the environment - closes the
- * gate, waits until the list is empty, and opens it again. A thread that already has a snapshot may pass a closed
- * gate, or it would wait for itself.
+ * not happen under anyone's feet - moving the map when it grows, closing and opening the environment - closes the
+ * gate, waits until the list is empty and nobody writes, and opens it again. A thread that already reads or writes may
+ * pass a closed gate, or it would wait for itself.
  *
  * A snapshot's LMDB transaction is not ended but reset and pooled: renewing one costs a fraction of beginning one.
  *
@@ -148,7 +148,12 @@ static void unlink_live(struct store *s, struct rd *rd)
         pthread_cond_broadcast(&s->changed);
 }
 
-static bool thread_is_live(const struct store *s)
+static bool thread_writes(const struct store *s)
+{
+    return s->writing && pthread_equal(s->writer, pthread_self());
+}
+
+static bool thread_reads(const struct store *s)
 {
     for (const struct rd *rd = s->live; rd; rd = rd->next)
         if (pthread_equal(rd->thread, pthread_self()))
@@ -159,22 +164,24 @@ static bool thread_is_live(const struct store *s)
 /* With the lock held: waits for the gate. */
 static int gate_pass(struct store *s)
 {
-    while (s->gate_closed && !thread_is_live(s))
+    while (s->gate_closed && !thread_reads(s) && !thread_writes(s))
         pthread_cond_wait(&s->changed, &s->lock);
     return s->env && !s->broken ? 0 : -EIO;
 }
 
-/* With the lock held: returns once no reader is live; none begins until gate_open(). */
+/* With the lock held: returns once no reader is live and nobody writes; none begins until gate_open(). */
 static int gate_close(struct store *s, struct err *err)
 {
-    while (s->gate_closed)
-        pthread_cond_wait(&s->changed, &s->lock);
-    if (thread_is_live(s))
+    if (thread_writes(s))
+        return err_set(err, EBUSY, "store %s: this thread has a write transaction open", s->path);
+    if (thread_reads(s))
         return err_set(err, EDEADLK,
                        "store %s: this thread has a snapshot open and would wait for itself",
                        s->path);
+    while (s->gate_closed)
+        pthread_cond_wait(&s->changed, &s->lock);
     s->gate_closed = true;
-    while (s->n_live > 0)
+    while (s->n_live > 0 || s->writing)
         pthread_cond_wait(&s->changed, &s->lock);
     return 0;
 }
@@ -406,8 +413,7 @@ void store_close(struct store *s)
 int store_reopen(struct store *s, struct err *err)
 {
     pthread_mutex_lock(&s->lock);
-    int r = s->writing ? err_set(err, EBUSY, "store %s: a write transaction is open", s->path)
-                       : gate_close(s, err);
+    int r = gate_close(s, err);
     if (r == 0) {
         close_env(s);
         r = open_env(s, err);
@@ -422,7 +428,10 @@ static int grow(struct store *s, struct err *err)
 {
     pthread_mutex_lock(&s->lock);
     int r = gate_close(s, err);
-    if (r == 0) {
+    if (r == 0 && !s->env) {
+        r = err_set(err, EIO, "store %s: closed after a failed commit", s->path);
+        gate_open(s);
+    } else if (r == 0) {
         size_t before = s->map_bytes;
         int rc = mdb_env_set_mapsize(s->env, before * 2);
         if (rc == 0) {
@@ -514,6 +523,16 @@ static int copy_to(struct store *s, const char *file, const char *directory, str
     return err_set(err, -r, "cannot copy the store %s to %s: %s", s->path, file, strerror(-r));
 }
 
+/* The map cannot grow while a copy runs, and all would wait for the copy's end. So at least half of it is free before:
+ * if that fails, the copy is still worth making. */
+static void grow_ahead(struct store *s)
+{
+    struct store_stats stats;
+
+    if (store_stats(s, &stats) == 0 && stats.used_bytes > stats.map_bytes / 2)
+        (void)grow(s, NULL);
+}
+
 int store_copy(struct store *s, const char *directory, struct err *err)
 {
     struct rd copy = { .store = s };
@@ -524,6 +543,7 @@ int store_copy(struct store *s, const char *directory, struct err *err)
     int r = check_empty(directory, err);
     if (r < 0)
         return r;
+    grow_ahead(s);
 
     pthread_mutex_lock(&s->lock);
     r = gate_pass(s);
@@ -864,27 +884,44 @@ int scan_end(struct scan *s)
 
 /* ---- writing ---- */
 
+/* With the lock held: waits until nobody writes and the gate is open, as LMDB's own lock would. */
+static int become_writer(struct store *s)
+{
+    if (thread_writes(s))
+        return -EDEADLK;
+    while (s->writing || (s->gate_closed && !thread_reads(s)))
+        pthread_cond_wait(&s->changed, &s->lock);
+    if (!s->env || s->broken)
+        return -EIO;
+    s->writing = true;
+    s->writer = pthread_self();
+    return 0;
+}
+
+/* After LMDB's transaction has ended. */
+static void writing_ends(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->writing = false;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
 int wr_begin(struct store *s, struct arena *arena, struct wr **ret)
 {
     MDB_txn *txn;
 
     pthread_mutex_lock(&s->lock);
-    /* LMDB's lock knows no owner: the same thread would wait for itself. */
-    int r = s->writing && pthread_equal(s->writer, pthread_self()) ? -EDEADLK
-            : s->env && !s->broken                                 ? 0
-                                                                   : -EIO;
-    MDB_env *env = s->env;
+    int r = become_writer(s);
     pthread_mutex_unlock(&s->lock);
     if (r < 0)
         return r;
-    r = errno_of(mdb_txn_begin(env, NULL, 0, &txn));
-    if (r < 0)
+    r = errno_of(mdb_txn_begin(s->env, NULL, 0, &txn));
+    if (r < 0) {
+        writing_ends(s);
         return r;
+    }
     s->wr = (struct wr) { .rd = { .store = s, .txn = txn, .arena = arena, .wr = &s->wr } };
-    pthread_mutex_lock(&s->lock);
-    s->writing = true;
-    s->writer = pthread_self();
-    pthread_mutex_unlock(&s->lock);
     *ret = &s->wr;
     return 0;
 }
@@ -981,14 +1018,6 @@ void wr_clear(struct wr *wr, const struct table *t)
         wr->status = errno_of(mdb_drop(wr->rd.txn, dbi, 0));
 }
 
-/* Before LMDB gives its write lock to another thread. */
-static void writing_ends(struct store *s)
-{
-    pthread_mutex_lock(&s->lock);
-    s->writing = false;
-    pthread_mutex_unlock(&s->lock);
-}
-
 static int failed_before_commit(struct store *s, int status, struct err *err)
 {
     if (status == -EAGAIN) {
@@ -1003,44 +1032,48 @@ static int failed_before_commit(struct store *s, int status, struct err *err)
 void wr_abort(struct wr *wr)
 {
     struct store *s = wr->rd.store;
-    int status = wr->status;
-    MDB_txn *txn = wr->rd.txn;
+    bool full = wr->status == -EAGAIN;
 
+    mdb_txn_abort(wr->rd.txn);
     writing_ends(s);
-    mdb_txn_abort(txn);
-    if (status == -EAGAIN)
+    if (full)
         (void)grow(s, NULL); /* if it cannot grow now, the next transaction's commit says so */
+}
+
+/* LMDB's commit, or a failure that a test armed. */
+static int commit_txn(MDB_txn *txn)
+{
+    if (fault_hit(FAULT_COMMIT)) {
+        mdb_txn_abort(txn);
+        return EIO;
+    }
+    int rc = mdb_txn_commit(txn);
+    return !rc && fault_hit(FAULT_COMMITTED) ? EIO : rc;
 }
 
 int wr_commit(struct wr *wr, bool *ret_unknown, struct err *err)
 {
     struct store *s = wr->rd.store;
     int status = wr->status;
-    MDB_txn *txn = wr->rd.txn;
 
     *ret_unknown = false;
-    writing_ends(s);
     if (status < 0) {
-        mdb_txn_abort(txn);
+        mdb_txn_abort(wr->rd.txn);
+        writing_ends(s);
         return failed_before_commit(s, status, err);
     }
-    int rc;
-    if (fault_hit(FAULT_COMMIT)) {
-        mdb_txn_abort(txn);
-        rc = EIO;
-    } else {
-        rc = mdb_txn_commit(txn);
-        if (!rc && fault_hit(FAULT_COMMITTED))
-            rc = EIO;
+    int rc = commit_txn(wr->rd.txn);
+    bool unknown = rc && rc != MDB_MAP_FULL;
+    if (unknown) {
+        pthread_mutex_lock(&s->lock);
+        s->broken = true;
+        pthread_mutex_unlock(&s->lock);
     }
+    writing_ends(s);
     if (!rc)
         return 0;
-    if (rc ==
-        MDB_MAP_FULL) /* met while saving the list of free pages, before anything was written */
+    if (!unknown) /* met while saving the list of free pages, before anything was written */
         return failed_before_commit(s, -EAGAIN, err);
-    pthread_mutex_lock(&s->lock);
-    s->broken = true;
-    pthread_mutex_unlock(&s->lock);
     *ret_unknown = true;
     return fail(err, rc, s, "the commit failed, its outcome is unknown");
 }

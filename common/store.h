@@ -46,8 +46,8 @@ struct store_config {
 int store_open(struct store **ret, const struct store_config *config, struct err *err) must_check;
 /* All transactions must have ended. */
 void store_close(struct store *s);
-/* After a failed commit LMDB refuses everything until the environment is reopened. Waits until no reader is active;
- * readers that begin meanwhile wait. On failure the store stays closed, and this may be tried again. */
+/* After a failed commit LMDB refuses everything until the environment is reopened. Waits until no reader or writer is
+ * active; those that begin meanwhile wait. On failure the store stays closed, and this may be tried again. */
 int store_reopen(struct store *s, struct err *err) must_check;
 /* Clears the slots of dead readers. Called by the runtime each minute. */
 void store_check_readers(struct store *s);

@@ -507,6 +507,72 @@ static void a_full_map_grows_under_readers(void **state)
     rd_end(rd);
 }
 
+/* While a copy runs the map cannot grow. */
+static void a_copy_begins_with_half_the_map_free(void **state)
+{
+    struct fixture *f = *state;
+    struct store_stats before, after;
+    char path[80];
+
+    uint64_t number = 0;
+    do {
+        put_big(f, number++);
+        assert_int_equal(store_stats(f->store, &before), 0);
+    } while (before.used_bytes <= before.map_bytes / 2);
+    snprintf(path, sizeof(path), "%s/copy", f->path);
+    assert_return_code(mkdir(path, 0700), errno);
+    assert_int_equal(store_copy(f->store, path, &f->err), 0);
+    assert_int_equal(store_stats(f->store, &after), 0);
+    assert_int_equal(after.map_bytes, before.map_bytes * 2);
+}
+
+/* Adds one to a counter in the table, many times. */
+static void *count_up(void *arg)
+{
+    struct fixture *f = arg;
+    struct key k = text_key("counter");
+
+    for (int i = 0; i < 200; i++) {
+        struct slice found;
+        struct rd *rd;
+        struct wr *wr;
+        uint32_t n = 0;
+        bool unknown;
+
+        if (wr_begin(f->store, NULL, &wr) != 0 || rd_begin(f->store, NULL, &rd) != 0)
+            abort();
+        rd_end(rd);
+        if (rd_get_bytes(wr_rd(wr), &T_RAW, &k, &found) == 0)
+            memcpy(&n, found.data, sizeof(n));
+        n++;
+        wr_put_bytes(wr, &T_RAW, &k, &n, sizeof(n));
+        if (wr_commit(wr, &unknown, NULL) != 0)
+            abort();
+    }
+    return NULL;
+}
+
+static void writers_wait_for_each_other_and_for_a_reopening(void **state)
+{
+    struct fixture *f = *state;
+    struct key k = text_key("counter");
+    pthread_t threads[3];
+    struct slice found;
+    uint32_t n;
+
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        pthread_create(&threads[i], NULL, count_up, f);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(store_reopen(f->store, &f->err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        pthread_join(threads[i], NULL);
+    struct rd *rd = snapshot(f);
+    assert_int_equal(rd_get_bytes(rd, &T_RAW, &k, &found), 0);
+    memcpy(&n, found.data, sizeof(n));
+    assert_int_equal(n, 200 * ARRAY_LEN(threads));
+    rd_end(rd);
+}
+
 static void an_aborted_transaction_grows_the_map_too(void **state)
 {
     struct fixture *f = *state;
@@ -916,6 +982,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(scans_meet_all_edges, setup, teardown),
         cmocka_unit_test_setup_teardown(an_arena_at_its_cap_is_no_bad_message, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_map_grows_under_readers, setup_tiny, teardown),
+        cmocka_unit_test_setup_teardown(a_copy_begins_with_half_the_map_free, setup_tiny, teardown),
+        cmocka_unit_test_setup_teardown(writers_wait_for_each_other_and_for_a_reopening, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(an_aborted_transaction_grows_the_map_too, setup_tiny,
                                         teardown),
         cmocka_unit_test_setup_teardown(who_holds_a_snapshot_cannot_wait_for_all_readers,
