@@ -449,6 +449,14 @@ static int grow(struct store *s, struct err *err)
     return r;
 }
 
+void store_make_room(struct store *s)
+{
+    struct store_stats stats = { 0 };
+
+    if (store_stats(s, &stats) == 0 && stats.used_bytes > stats.map_bytes / 2)
+        (void)grow(s, NULL); /* the long reader is still worth having */
+}
+
 void store_check_readers(struct store *s)
 {
     int dead;
@@ -523,16 +531,6 @@ static int copy_to(struct store *s, const char *file, const char *directory, str
     return err_set(err, -r, "cannot copy the store %s to %s: %s", s->path, file, strerror(-r));
 }
 
-/* The map cannot grow while a copy runs, and all would wait for the copy's end. So at least half of it is free before:
- * if that fails, the copy is still worth making. */
-static void grow_ahead(struct store *s)
-{
-    struct store_stats stats;
-
-    if (store_stats(s, &stats) == 0 && stats.used_bytes > stats.map_bytes / 2)
-        (void)grow(s, NULL);
-}
-
 int store_copy(struct store *s, const char *directory, struct err *err)
 {
     struct rd copy = { .store = s };
@@ -543,7 +541,7 @@ int store_copy(struct store *s, const char *directory, struct err *err)
     int r = check_empty(directory, err);
     if (r < 0)
         return r;
-    grow_ahead(s);
+    store_make_room(s);
 
     pthread_mutex_lock(&s->lock);
     r = gate_pass(s);
@@ -561,41 +559,35 @@ int store_copy(struct store *s, const char *directory, struct err *err)
 
 /* ---- reading ---- */
 
-/* With the lock held: a snapshot from the pool, or a new one. */
-static int begin_snapshot(struct store *s, struct rd **ret)
+/* With the lock held: a snapshot from the pool, or a new one; else NULL and why in *ret_why. */
+static struct rd *take_snapshot(struct store *s, int *ret_why)
 {
     struct rd *rd = s->idle;
+    int rc = rd ? mdb_txn_renew(rd->txn) : 0;
 
-    if (rd) {
-        int rc = mdb_txn_renew(rd->txn);
-        if (rc)
-            return errno_of(rc);
+    if (rd && !rc) {
         s->idle = rd->next;
-        *ret = rd;
-        return 0;
+        return rd;
     }
-    rd = calloc(1, sizeof(*rd));
-    if (!rd)
-        return -ENOMEM;
-    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &rd->txn);
-    if (rc) {
+    if (!rd) {
+        rd = calloc(1, sizeof(*rd));
+        rc = rd ? mdb_txn_begin(s->env, NULL, MDB_RDONLY, &rd->txn) : ENOMEM;
+        if (!rc) {
+            rd->store = s;
+            return rd;
+        }
         free(rd);
-        return errno_of(rc);
     }
-    rd->store = s;
-    *ret = rd;
-    return 0;
+    *ret_why = errno_of(rc);
+    return NULL;
 }
 
 int rd_begin(struct store *s, struct arena *arena, struct rd **ret)
 {
-    struct rd *rd = NULL;
-
     pthread_mutex_lock(&s->lock);
     int r = gate_pass(s);
-    if (r == 0)
-        r = begin_snapshot(s, &rd);
-    if (r == 0) {
+    struct rd *rd = r == 0 ? take_snapshot(s, &r) : NULL;
+    if (rd) {
         rd->arena = arena;
         link_live(s, rd);
         *ret = rd;

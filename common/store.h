@@ -58,6 +58,10 @@ struct store_stats {
     unsigned readers;
 };
 int store_stats(struct store *s, struct store_stats *ret) must_check;
+/* Grows the map if less than half of it is free. For whoever is about to read for long (seconds: a check of the whole
+ * store): while a snapshot lives the map cannot grow, and when it must, everybody waits for that snapshot's end. Waits for
+ * short readers and the writer's commit; does nothing for a thread that reads or writes already. */
+void store_make_room(struct store *s);
 /* A compact copy into an existing empty folder while others go on, synced to disk. */
 int store_copy(struct store *s, const char *directory, struct err *err) must_check;
 

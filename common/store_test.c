@@ -451,7 +451,8 @@ static void *read_until_stopped(void *arg)
 
         if (rd_begin(w->f->store, w->arena, &one) != 0 || rd_get_bytes(one, &T_RAW, &k, &a) != 0 ||
             rd_begin(w->f->store, w->arena, &two) != 0 || rd_get_bytes(two, &T_RAW, &k, &b) != 0 ||
-            a.len != 5 || memcmp(a.data, "value", 5) || b.len != 5 || memcmp(b.data, "value", 5))
+            a.len != 5 || memcmp(a.data, "value", 5) != 0 || b.len != 5 ||
+            memcmp(b.data, "value", 5) != 0)
             abort();
         rd_end(one);
         rd_end(two);
@@ -944,7 +945,7 @@ static void any_single_failure_ends_in_the_same_tables(void **state)
     for (int point = 0; point < FAULT_POINTS; point++) {
         unsigned long nth = 1;
         for (bool fired = true; fired; nth++) {
-            struct fixture *other;
+            struct fixture *other = NULL;
             struct rd *ours, *theirs;
 
             assert_int_equal(setup((void **)&other), 0);
