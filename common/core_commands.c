@@ -719,7 +719,7 @@ int core_commands(struct core *c, struct core_call *const *calls, size_t n, int6
     int r = admit_all(&b);
     if (r < 0)
         return err_set(err, -r, "no memory for a batch of %zu commands", n);
-    if (c->needs_reopen && (r = recover(&b)) < 0) {
+    if (c->needs_reopen && recover(&b) < 0) {
         b.first_event = ret->n_events;
         answer_unsaved(&b, 0, n, cannot_save, c->degraded);
         return 0;
