@@ -373,8 +373,7 @@ int bus_receive(struct bus_socket *s, struct bus_message *m)
         zmq_msg_t *part = &f->parts[f->n];
         int r = receive_part(s, part);
         if (r < 0) {
-            frames_close(f);
-            m->n_parts = 0;
+            bus_release(m); /* whoever got nothing has nothing to release */
             return r;
         }
         f->n++;
@@ -382,8 +381,7 @@ int bus_receive(struct bus_socket *s, struct bus_message *m)
         if (!zmq_msg_more(part))
             return 0;
         if (f->n == BUS_MAX_PARTS) {
-            frames_close(f);
-            m->n_parts = 0;
+            bus_release(m);
             return drop_rest(s);
         }
     }

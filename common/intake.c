@@ -1,0 +1,556 @@
+/* intake.c - a call's way in and its answer's way out.
+ *
+ * A turn reads what waits at a door and does with each call what can be done at once: a query is answered on the turn's
+ * one snapshot, a command is copied into the turn's parcel, a long query goes to the pool, a call that cannot be served
+ * is refused with a sentence. At the end of the turn each peer gets one message with all its replies.
+ *
+ * What a stranger sends is bounded here: frames, calls a frame, commands waiting, their bytes. Nobody waits for a
+ * commit in this file. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/process.h"
+#include "fokus/runtime/v1/runtime.fokus.h"
+
+enum {
+    SEND_BYTES = 1024 * 1024, /* a letter this long leaves before the turn ends */
+    KEEP_BYTES = 64 * 1024,   /* a letter's buffer past this goes back to the system */
+};
+
+/* ---- letters ---- */
+
+static void letter_send(struct service *s, struct door *d, struct letter *l)
+{
+    const struct slice peer = { l->peer, l->peer_len };
+
+    if (l->frame.len == 0)
+        return;
+    /* A peer that went away, or that does not read its answers, loses them; its deadline tells it. */
+    if (bus_send_buf(d->socket, &peer, 1, &l->frame) < 0)
+        figures_lost_reply(s->figures);
+    if (l->frame.room > KEEP_BYTES)
+        buf_free(&l->frame);
+    else
+        buf_clear(&l->frame);
+}
+
+static void door_flush(struct service *s, struct door *d)
+{
+    for (size_t i = 0; i < d->n_letters; i++)
+        letter_send(s, d, &d->letters[i]);
+    d->n_letters = 0;
+}
+
+void door_close(struct door *d)
+{
+    for (size_t i = 0; i < d->room; i++)
+        buf_free(&d->letters[i].frame);
+    free(d->letters);
+    bus_close(d->socket);
+}
+
+/* Doubles the room; the new letters are empty. */
+static bool door_grow(struct door *d)
+{
+    size_t room = d->room ? d->room * 2 : 4;
+    struct letter *letters = realloc(d->letters, room * sizeof(*letters));
+
+    if (!letters)
+        return false;
+    d->letters = letters;
+    for (; d->room < room; d->room++)
+        letters[d->room] = (struct letter) { .frame = BUF_INIT(BUS_MAX_FRAME) };
+    return true;
+}
+
+/* The peer's letter of this turn; NULL without memory. */
+static struct letter *door_letter(struct door *d, struct slice peer)
+{
+    for (size_t i = d->n_letters; i > 0; i--) {
+        struct letter *l = &d->letters[i - 1];
+        if (l->peer_len == peer.len && memcmp(l->peer, peer.data, peer.len) == 0)
+            return l;
+    }
+    if (d->n_letters == d->room && !door_grow(d))
+        return NULL;
+    struct letter *l = &d->letters[d->n_letters++];
+    memcpy(l->peer, peer.data, peer.len);
+    l->peer_len = (uint8_t)peer.len;
+    return l;
+}
+
+/* ---- answers ---- */
+
+/* Whom an answer is for and what is known of the call. */
+struct asker {
+    struct door *door;
+    struct slice peer;
+    uint64_t call_id;
+    const struct method *method; /* NULL: none of ours */
+    const char *trace;           /* or NULL */
+    int64_t received_us;
+};
+
+static void put_reply(struct service *s, const struct asker *a, const struct wire_reply *reply)
+{
+    struct letter *l = door_letter(a->door, a->peer);
+
+    if (!l) {
+        figures_lost_reply(s->figures);
+        return;
+    }
+    if (l->frame.len + wire_reply_len(reply) > SEND_BYTES)
+        letter_send(s, a->door, l);
+    wire_put_reply(&l->frame, reply);
+    if (l->frame.failed) {
+        figures_lost_reply(s->figures);
+        l->frame.failed = false;
+    }
+}
+
+static void count_answer(struct service *s, const struct asker *a, enum code code)
+{
+    int64_t took_us = clock_us() - a->received_us;
+    uint64_t us = took_us > 0 ? (uint64_t)took_us : 0;
+
+    figures_answered(s->figures, a->method, (int)code, us, s->turn_us / 1000);
+    trace_call(&(struct trace_call) {
+        .method = a->method ? a->method->full_name : NULL,
+        .traceparent = a->trace,
+        .call_id = a->call_id,
+        .code = (int)code,
+        .micros = us,
+    });
+}
+
+static void refuse(struct service *s, const struct asker *a, enum code code, const char *message)
+{
+    put_reply(s, a,
+              &(struct wire_reply) {
+                  .call_id = a->call_id,
+                  .status = code,
+                  .message = message,
+                  .log_sequence = s->last_sequence,
+              });
+    count_answer(s, a, code);
+}
+
+static void answer(struct service *s, const struct asker *a, const struct core_call *call)
+{
+    const struct status *status = &call->status;
+
+    put_reply(s, a,
+              &(struct wire_reply) {
+                  .call_id = a->call_id,
+                  .status = status->code,
+                  .message = status->code == CODE_OK ? NULL : status->message,
+                  .violations = status->violations,
+                  .n_violations = status->n_violations,
+                  .log_sequence = call->log_sequence,
+                  .repeated = call->repeated,
+                  .body = status->code == CODE_OK ? call->reply : (struct slice) { 0 },
+              });
+    count_answer(s, a, status->code);
+    if (call->failure)
+        trace_log(TRACE_ERROR, "a call failed", "rpc", call->method, "err", call->failure, NULL);
+}
+
+/* ---- what a call says of itself ---- */
+
+static struct caller caller_at(const struct door *d)
+{
+    if (d->admin)
+        return (struct caller) { .id = "operator", .roles = UINT32_MAX, .operator_socket = true };
+    /* Security: whoever reaches the call socket could write any caller into the header. Until sign-in proves who
+     * somebody is, the header's caller is not even read: everybody there is anonymous and holds no role. */
+    return (struct caller) { .id = "" };
+}
+
+static bool slice_is(struct slice s, const char *text)
+{
+    return s.len == strlen(text) && memcmp(s.data, text, s.len) == 0;
+}
+
+static const char *locale_of(const struct wire_call *w)
+{
+    bool english =
+        slice_is(w->locale, "en") || (w->locale.len > 3 && memcmp(w->locale.data, "en-", 3) == 0);
+    return english ? "en" : "sv";
+}
+
+static int64_t deadline_of(const struct wire_call *w, int64_t now_ms)
+{
+    int64_t timeout = w->timeout_ms ? w->timeout_ms : DEFAULT_TIMEOUT_MS;
+    return now_ms + (timeout < MAX_TIMEOUT_MS ? timeout : MAX_TIMEOUT_MS);
+}
+
+static bool visible_ascii(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] <= ' ' || s.data[i] > '~')
+            return false;
+    }
+    return true;
+}
+
+/* Enough of a slice for trace_parent_valid() to judge it. */
+enum { TRACE_ROOM = TRACE_PARENT_CHARS + 9 };
+static void copy_trace(struct slice traceparent, char ret[TRACE_ROOM])
+{
+    size_t len = traceparent.len < TRACE_ROOM - 1 ? traceparent.len : TRACE_ROOM - 1;
+    if (len > 0)
+        memcpy(ret, traceparent.data, len);
+    ret[len] = '\0';
+}
+
+/* ---- queries ---- */
+
+/* Begins the turn's snapshot. */
+static bool open_snapshot(struct service *s)
+{
+    struct log_head head;
+
+    if (s->snapshot)
+        return true;
+    if (rd_begin(core_store(s->core), s->scratch, &s->snapshot) < 0) {
+        s->snapshot = NULL;
+        return false;
+    }
+    if (log_head(s->snapshot, &head) == LOG_OK)
+        s->snapshot_sequence = head.next_sequence - 1;
+    return true;
+}
+
+static void answer_query(struct service *s, const struct asker *a, const struct wire_call *w)
+{
+    int64_t now_ms = s->turn_ms + (a->received_us - s->turn_us) / 1000;
+    struct core_call call = {
+        .method = a->method->full_name,
+        .body = w->body,
+        .caller = caller_at(a->door),
+        .locale = locale_of(w),
+        .idempotency_key = "",
+        .trace_id = "",
+        .deadline_ms = deadline_of(w, now_ms),
+        .arena = s->scratch,
+    };
+
+    if (!open_snapshot(s)) {
+        refuse(s, a, CODE_UNAVAILABLE, "The service cannot read its store right now. Try again.");
+        return;
+    }
+    /* Here is where commands are decided: what this log does not hold yet does not exist. */
+    if (w->min_sequence > s->snapshot_sequence) {
+        refuse(s, a, CODE_UNAVAILABLE,
+               "The log has not reached the sequence number asked for (min_sequence).");
+        return;
+    }
+    call.log_sequence = s->snapshot_sequence;
+    core_query(s->core, a->method, s->snapshot, s->scratch, now_ms, s, &call);
+    answer(s, a, &call);
+    arena_reset(s->scratch);
+}
+
+/* ---- calls for another thread ---- */
+
+static char *copy_text(struct arena *arena, struct slice text)
+{
+    return arena_strndup(arena, text.len ? (const char *)text.data : "", text.len);
+}
+
+static bool copy_slice(struct arena *arena, struct slice from, struct slice *ret)
+{
+    *ret = (struct slice) { 0 };
+    if (from.len == 0)
+        return true;
+    *ret = (struct slice) { arena_memdup(arena, from.data, from.len), from.len };
+    return ret->data != NULL;
+}
+
+/* Copies the call with all it needs into the parcel. False without memory. */
+static bool parcel_add(struct parcel *p, const struct asker *a, const struct wire_call *w,
+                       int64_t now_ms)
+{
+    struct command *c = arena_calloc(p->arena, 1, sizeof(*c));
+    char *key = copy_text(p->arena, w->idempotency_key);
+    if (!c || !key || !copy_slice(p->arena, a->peer, &c->peer) ||
+        !copy_slice(p->arena, w->body, &c->call.body))
+        return false;
+
+    if (trace_parent_valid(a->trace))
+        (void)snprintf(c->trace, sizeof(c->trace), "%.55s", a->trace); /* always fits */
+    else
+        trace_parent_next(NULL, c->trace);
+    c->call.trace_id = arena_strndup(p->arena, c->trace + 3, 32);
+    if (!c->call.trace_id)
+        return false;
+    c->method = a->method;
+    c->door = a->door;
+    c->call_id = a->call_id;
+    c->received_us = a->received_us;
+    c->call.method = a->method->full_name;
+    c->call.caller = caller_at(a->door);
+    c->call.locale = locale_of(w);
+    c->call.idempotency_key = key;
+    c->call.deadline_ms = deadline_of(w, now_ms);
+    c->call.arena = p->arena;
+
+    *p->end = c;
+    p->end = &c->next;
+    p->n++;
+    p->bytes += w->body.len;
+    return true;
+}
+
+static void give_to_writer(struct service *s)
+{
+    if (!s->parcel)
+        return;
+    if (s->parcel->n > 0)
+        bus_give(s->writer, s->parcel);
+    else
+        parcel_free(s->parcel);
+    s->parcel = NULL;
+}
+
+/* Refuses what can be refused before it is copied. */
+static bool may_queue(struct service *s, const struct asker *a, const struct wire_call *w)
+{
+    const struct caller caller = caller_at(a->door);
+    struct core_call refused = {
+        .method = a->method->full_name,
+        .status = { .arena = s->scratch },
+        .log_sequence = s->last_sequence,
+    };
+
+    if (!core_allowed(a->method, &caller, &refused.status))
+        status_finish(&refused.status);
+    else if (w->idempotency_key.len > CORE_MAX_IDEMPOTENCY_KEY ||
+             !visible_ascii(w->idempotency_key))
+        status_violation(&refused.status, "idempotency_key",
+                         "must be 1 to %d visible ASCII characters", CORE_MAX_IDEMPOTENCY_KEY);
+    else if (w->body.len > CORE_MAX_BODY)
+        status_refuse(&refused.status, CODE_RESOURCE_EXHAUSTED,
+                      "The request is too large: at most %d bytes are taken.", CORE_MAX_BODY);
+    else
+        return true;
+    status_finish(&refused.status);
+    answer(s, a, &refused);
+    arena_reset(s->scratch);
+    return false;
+}
+
+static void queue_command(struct service *s, const struct asker *a, const struct wire_call *w)
+{
+    if (s->commands_waiting >= MAX_COMMANDS_WAITING ||
+        s->bytes_waiting + w->body.len > MAX_BYTES_WAITING) {
+        refuse(s, a, CODE_RESOURCE_EXHAUSTED,
+               "Too many commands wait already. Nothing was changed; try again in a moment.");
+        return;
+    }
+    if (!s->parcel)
+        s->parcel = parcel_new();
+    if (!s->parcel || !parcel_add(s->parcel, a, w, s->turn_ms)) {
+        refuse(s, a, CODE_RESOURCE_EXHAUSTED,
+               "The service is short of memory. Nothing was changed; try again in a moment.");
+        return;
+    }
+    s->commands_waiting++;
+    s->bytes_waiting += w->body.len;
+    if (s->parcel->n == PARCEL_COMMANDS)
+        give_to_writer(s);
+}
+
+static void queue_job(struct service *s, const struct asker *a, const struct wire_call *w)
+{
+    struct parcel *p = s->jobs_waiting < MAX_JOBS_WAITING ? parcel_new() : NULL;
+
+    if (!p || !parcel_add(p, a, w, s->turn_ms)) {
+        parcel_free(p);
+        refuse(s, a, CODE_RESOURCE_EXHAUSTED,
+               "Too many long calls wait already. Try again in a moment.");
+        return;
+    }
+    s->jobs_waiting++;
+    bus_give(s->pool, p);
+}
+
+/* ---- frames ---- */
+
+static void refuse_unknown_method(struct service *s, const struct asker *a,
+                                  const struct wire_call *w)
+{
+    char message[300];
+    bool readable = w->method.len > 0 && w->method.len <= 200 && visible_ascii(w->method);
+
+    if (readable)
+        (void)snprintf(message, sizeof(message),
+                       "%s has no method %.*s; Describe lists those it has.", s->def->name,
+                       (int)w->method.len, (const char *)w->method.data);
+    else
+        (void)snprintf(message, sizeof(message),
+                       "The call names no method: it must be a full name such as "
+                       "fokus.runtime.v1.RuntimeService/Describe, without a slash before it.");
+    refuse(s, a, CODE_UNIMPLEMENTED, message);
+}
+
+/* While draining, tools may still ask how it goes. */
+static bool is_stopping_for(const struct service *s, const struct method *m)
+{
+    bool own =
+        m >= runtime_contract.methods && m < runtime_contract.methods + runtime_contract.n_methods;
+    return s->drain_until_us && !(own && !m->long_running);
+}
+
+static void take_call(struct service *s, struct door *d, struct slice peer,
+                      const struct wire_call *w)
+{
+    char trace[TRACE_ROOM];
+
+    copy_trace(w->traceparent, trace);
+    const struct asker a = {
+        .door = d,
+        .peer = peer,
+        .call_id = w->call_id,
+        .method = figures_method(s->figures, w->method),
+        .trace = trace,
+        .received_us = clock_us(),
+    };
+    if (!a.method)
+        refuse_unknown_method(s, &a, w);
+    else if (is_stopping_for(s, a.method))
+        refuse(s, &a, CODE_UNAVAILABLE, "The service is stopping. Try again in a moment.");
+    else if (!a.method->command && !a.method->long_running)
+        answer_query(s, &a, w);
+    else if (!may_queue(s, &a, w))
+        return;
+    else if (a.method->command)
+        queue_command(s, &a, w);
+    else
+        queue_job(s, &a, w);
+}
+
+static void refuse_call(struct service *s, struct door *d, struct slice peer,
+                        const struct wire_call *w, const char *message)
+{
+    const struct asker a = {
+        .door = d, .peer = peer, .call_id = w->call_id, .received_us = clock_us()
+    };
+
+    if (w->has_call_id)
+        refuse(s, &a, CODE_INVALID_ARGUMENT, message);
+}
+
+static void take_frame(struct service *s, struct door *d, struct slice peer, struct slice frame)
+{
+    struct wire_call w;
+    size_t n, taken = 0;
+    int r;
+
+    if (wire_count_calls(frame, &n) < 0) {
+        figures_bad_frame(s->figures);
+        return;
+    }
+    if (n > WIRE_MAX_CALLS)
+        figures_bad_frame(s->figures);
+    /* Of a frame with too many calls only so many are even refused, or refusing would be the attack. */
+    while (taken++ < WIRE_MAX_CALLS && (r = wire_next_call(&frame, &w)) != 0) {
+        if (r < 0)
+            figures_bad_frame(s->figures);
+        if (n > WIRE_MAX_CALLS)
+            refuse_call(s, d, peer, &w, "At most 1,024 calls travel in one frame. Send several.");
+        else if (r < 0)
+            refuse_call(s, d, peer, &w, "The call could not be read: it is no fokus.wire.v1.Call.");
+        else
+            take_call(s, d, peer, &w);
+    }
+}
+
+void intake_turn(struct service *s, struct door *d)
+{
+    struct bus_message *m = &s->message;
+
+    for (int i = 0; i < FRAMES_A_TURN; i++) {
+        int r = bus_receive(d->socket, m);
+        if (r == -EAGAIN)
+            return;
+        if (r < 0 || m->n_parts != 2 || m->parts[0].len > MAX_PEER_ID)
+            figures_bad_frame(s->figures);
+        else
+            take_frame(s, d, m->parts[0], m->parts[1]);
+    }
+}
+
+void intake_end_turn(struct service *s)
+{
+    give_to_writer(s);
+    if (s->snapshot) {
+        rd_end(s->snapshot);
+        s->snapshot = NULL;
+    }
+    door_flush(s, &s->call);
+    door_flush(s, &s->admin);
+}
+
+/* ---- what comes back ---- */
+
+static void answer_parcel(struct service *s, const struct parcel *p)
+{
+    for (const struct command *c = p->first; c; c = c->next) {
+        const struct asker a = {
+            .door = c->door,
+            .peer = c->peer,
+            .call_id = c->call_id,
+            .method = c->method,
+            .trace = c->trace,
+            .received_us = c->received_us,
+        };
+        answer(s, &a, &c->call);
+    }
+}
+
+static void note_degraded(struct service *s, const char *degraded)
+{
+    if (strcmp(s->degraded, degraded) == 0)
+        return;
+    if (degraded[0])
+        trace_log(TRACE_ERROR, "the store takes no writes", "err", degraded, NULL);
+    else
+        trace_log(TRACE_INFO, "the store takes writes again", NULL);
+    (void)snprintf(s->degraded, sizeof(s->degraded), "%s", degraded);
+}
+
+void intake_committed(struct service *s, struct commit *c)
+{
+    size_t public_events = 0;
+
+    for (const struct parcel *p = c->parcels; p; p = p->next) {
+        answer_parcel(s, p);
+        s->commands_waiting -= p->n;
+        s->bytes_waiting -= p->bytes;
+    }
+    if (c->made.last_sequence > s->last_sequence)
+        s->last_sequence = c->made.last_sequence;
+    if (c->made.record > s->last_record)
+        s->last_record = c->made.record;
+    note_degraded(s, c->degraded);
+    figures_committed(s->figures, c->n, c->us);
+
+    /* Commit, reply, publish: in this order everywhere. */
+    door_flush(s, &s->call);
+    door_flush(s, &s->admin);
+    for (size_t i = 0; i < c->made.n_events; i++)
+        public_events += c->made.events[i]->audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
+    stream_publish(s->publisher, c->made.events, c->made.n_events);
+    figures_published(s->figures, public_events);
+    commit_free(c);
+}
+
+void intake_job_done(struct service *s, struct parcel *p)
+{
+    answer_parcel(s, p);
+    s->jobs_waiting--;
+    parcel_free(p);
+}

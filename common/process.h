@@ -1,0 +1,126 @@
+/* process.h - what the files of the running process share: service.c (start, loop, stop), intake.c (frames in, replies
+ * out), workers.c (the writer and pool threads) and runtime.c (the methods every service has). Nobody else includes it.
+ *
+ * Everything here belongs to the I/O thread. The other two threads get a parcel or give one back, and touch only what
+ * is in it, the core, and their own end of the socket pair. */
+#pragma once
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bus.h"
+#include "common/core.h"
+#include "common/figures.h"
+#include "common/stream.h"
+#include "common/trace.h"
+#include "common/wire.h"
+
+enum {
+    MAX_PEER_ID = 255,
+    MAX_COMMANDS_WAITING = 10000,
+    MAX_BYTES_WAITING = 256 * 1024 * 1024,
+    MAX_JOBS_WAITING = 64,
+    PARCEL_COMMANDS = 256,
+    PARCEL_ARENA = 256 * 1024 * 1024,
+    COMMIT_COMMANDS = 1024, /* a commit takes no further parcel once it holds so many */
+    FRAMES_A_TURN = 256,    /* read from one socket before the others get their turn */
+    DEFAULT_TIMEOUT_MS = 10000,
+    MAX_TIMEOUT_MS = 600000,
+    DRAIN_MS = 5000,
+    DEGRADED_CHARS = 256,
+};
+
+/* The replies of one turn to one peer. */
+struct letter {
+    uint8_t peer[MAX_PEER_ID];
+    uint8_t peer_len;
+    struct buf frame;
+};
+
+/* One of the two ROUTERs, with the replies that leave at the end of the turn. */
+struct door {
+    struct bus_socket *socket;
+    bool admin;
+    struct letter *letters; /* those past n_letters keep their buffers for the next turn */
+    size_t n_letters, room;
+};
+
+/* A call on its way through another thread. Lives in its parcel's arena, with all it points to. */
+struct command {
+    struct command *next;
+    struct core_call call;
+    const struct method *method;
+    struct door *door;
+    struct slice peer;
+    uint64_t call_id;
+    int64_t received_us;
+    char trace[TRACE_PARENT_CHARS + 1];
+};
+
+/* Commands of one turn, on their way to the writer and back. Or one long query, to the pool and back. */
+struct parcel {
+    struct parcel *next;
+    struct arena *arena;
+    struct command *first, **end;
+    size_t n, bytes;
+    bool stop; /* no commands: the thread shall end */
+};
+
+/* What the writer gives back. */
+struct commit {
+    struct parcel *parcels;
+    size_t n;
+    struct arena *arena;
+    struct core_commit made;
+    uint64_t us;
+    char degraded[DEGRADED_CHARS]; /* empty: the store takes writes */
+};
+
+struct service {
+    const struct service_def *def;
+    struct core *core;
+    struct bus *bus;
+    struct figures *figures;
+    struct stream_publisher *publisher;
+    struct door call, admin;
+    struct bus_socket *events;
+    struct bus_socket *writer, *pool;         /* our ends */
+    struct bus_socket *writer_end, *pool_end; /* theirs */
+    struct bus_message message;               /* the one being read */
+
+    /* the turn's */
+    int64_t turn_us, turn_ms; /* monotonic and wall clock at its start */
+    struct arena *scratch;    /* reset after each query */
+    struct rd *snapshot;      /* begun by its first query */
+    uint64_t snapshot_sequence;
+    struct parcel *parcel; /* begun by its first command */
+
+    size_t commands_waiting, bytes_waiting, jobs_waiting;
+    uint64_t last_sequence, last_record;
+    char degraded[DEGRADED_CHARS];
+    int64_t started_ms, drain_until_us; /* the latter 0 until SIGTERM */
+    char home[PATH_MAX], store_path[PATH_MAX];
+};
+
+int64_t clock_us(void);
+int64_t wall_ms(void);
+
+/* ---- intake.c ---- */
+
+/* Reads the frames that wait at a door, at most FRAMES_A_TURN, and answers or passes on their calls. */
+void intake_turn(struct service *s, struct door *d);
+/* Sends what turn and commits answered; passes the turn's commands on; ends its snapshot. */
+void intake_end_turn(struct service *s);
+/* Answers what the writer committed, then publishes its events. */
+void intake_committed(struct service *s, struct commit *c);
+/* Answers a long query. */
+void intake_job_done(struct service *s, struct parcel *p);
+void door_close(struct door *d);
+
+/* ---- workers.c ---- */
+
+struct parcel *parcel_new(void);
+void parcel_free(struct parcel *p);
+void commit_free(struct commit *c);
+void *writer_run(void *service);
+void *pool_run(void *service);

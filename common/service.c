@@ -1,0 +1,570 @@
+/* service.c - the process: its options, its start, its one loop, its end.
+ *
+ * The loop owns the sockets and everything in struct service. Beside it run the writer and the pool (workers.c) and
+ * ZeroMQ's own thread. The store is opened first: its lock refuses a second process before that could take over the
+ * first one's sockets.
+ *
+ * On SIGTERM nothing new is taken, what was taken is finished, and the process ends with 0. What five seconds do not
+ * finish is left to its caller's deadline: nothing was acknowledged that is not durable. */
+#include "common/service.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/notify.h"
+#include "common/process.h"
+
+enum {
+    HEARTBEAT_US = 1000 * 1000,
+    CHECK_READERS_US = 60 * 1000 * 1000,
+    STACK_BYTES = 1024 * 1024,
+    SEED_RECORDS = 20000, /* looked back through at start for each topic's last sequence */
+    SEED_BYTES = 64 * 1024 * 1024,
+};
+
+int64_t clock_us(void)
+{
+    struct timespec t = { 0 };
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t wall_ms(void)
+{
+    struct timespec t = { 0 };
+    (void)clock_gettime(CLOCK_REALTIME, &t); /* cannot fail */
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- options ---- */
+
+struct options {
+    const char *home, *call, *admin, *events;
+    char default_call[PATH_MAX], default_admin[PATH_MAX], default_events[PATH_MAX];
+};
+
+static void print_usage(FILE *to, const char *name)
+{
+    (void)fprintf(
+        to,
+        "Usage: fokus-%s [OPTION]...\n"
+        "Runs the %s service until SIGTERM.\n\n"
+        "  --home DIR         where store and sockets are (default $FOKUS_HOME, else ./var)\n"
+        "  --call ENDPOINT    calls from everybody (default ipc://HOME/run/%s.call)\n"
+        "  --admin ENDPOINT   calls from the operator (default ipc://HOME/run/%s.admin)\n"
+        "  --events ENDPOINT  published events (default ipc://HOME/run/%s.events)\n"
+        "  --version          print the version and exit\n"
+        "  --help             print this and exit\n\n"
+        "$FOKUS_LOG is error, warning, info (default) or debug.\n",
+        name, name, name, name, name);
+}
+
+/* A path that is cut here is far beyond what a socket may have, and binding it says so. */
+static const char *default_endpoint(char to[PATH_MAX], const char *home, const char *name,
+                                    const char *socket)
+{
+    int len = snprintf(to, PATH_MAX, "ipc://%s/run/%s.%s", home, name, socket);
+    return len < 0 ? "" : to;
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int read_options(struct options *o, const char *name, int argc, char **argv)
+{
+    static const struct option known[] = {
+        { "home", required_argument, NULL, 'h' },
+        { "call", required_argument, NULL, 'c' },
+        { "admin", required_argument, NULL, 'a' },
+        { "events", required_argument, NULL, 'e' },
+        { "version", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, '?' + 1 },
+        { NULL, 0, NULL, 0 },
+    };
+    const char **targets[] = {
+        ['h'] = &o->home, ['c'] = &o->call, ['a'] = &o->admin, ['e'] = &o->events
+    };
+    int letter;
+
+    optind = 1;
+    while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (letter == 'v') {
+            (void)printf("fokus-%s %s\n", name,
+                         FOKUS_VERSION); /* a closed stdout is its owner's wish */
+            return 0;
+        }
+        if (letter == '?' + 1) {
+            print_usage(stdout, name);
+            return 0;
+        }
+        if (letter == '?') {
+            print_usage(stderr, name);
+            return 2;
+        }
+        *targets[letter] = optarg;
+    }
+    if (optind < argc) {
+        (void)fprintf(stderr, "fokus-%s takes no argument such as '%s'.\n\n", name, argv[optind]);
+        print_usage(stderr, name);
+        return 2;
+    }
+    const char *home = getenv("FOKUS_HOME");
+    if (!o->home)
+        o->home = home && home[0] ? home : "./var";
+    if (!o->call)
+        o->call = default_endpoint(o->default_call, o->home, name, "call");
+    if (!o->admin)
+        o->admin = default_endpoint(o->default_admin, o->home, name, "admin");
+    if (!o->events)
+        o->events = default_endpoint(o->default_events, o->home, name, "events");
+    return -1;
+}
+
+/* ---- start ---- */
+
+static int make_folder(const char *path, mode_t mode, struct err *err)
+{
+    if (mkdir(path, mode) == 0 || errno == EEXIST)
+        return 0;
+    int problem = errno;
+    return err_set(err, problem, "cannot make the folder %.180s: %s", path, strerror(problem));
+}
+
+/* Makes HOME with its parents, HOME/run and HOME/store. */
+static int make_home(struct service *s, const char *home, struct err *err)
+{
+    char path[PATH_MAX];
+
+    if (strlen(home) == 0 || strlen(home) > PATH_MAX - 256)
+        return err_set(err, ENAMETOOLONG, "the home folder's path is empty or too long");
+    (void)snprintf(s->home, sizeof(s->home), "%s", home); /* fits */
+    for (char *slash = strchr(s->home + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        int r = make_folder(s->home, 0755, err);
+        *slash = '/';
+        if (r < 0)
+            return r;
+    }
+    int r = make_folder(s->home, 0750, err);
+    (void)snprintf(path, sizeof(path), "%.3800s/run", home); /* fits */
+    if (r == 0)
+        r = make_folder(path, 0750, err);
+    (void)snprintf(path, sizeof(path), "%.3800s/store", home); /* fits */
+    if (r == 0)
+        r = make_folder(path, 0700, err);
+    (void)snprintf(s->store_path, sizeof(s->store_path), "%.3800s/store/%.100s", home,
+                   s->def->name); /* fits */
+    return r;
+}
+
+static void show_progress(void *arg, uint64_t done, uint64_t total)
+{
+    char message[128], percent[16];
+    int64_t *last_us = arg;
+
+    /* So that systemd waits on; at most once a second. */
+    if (clock_us() - *last_us < 1000000)
+        return;
+    *last_us = clock_us();
+    (void)snprintf(percent, sizeof(percent), "%u",
+                   total ? (unsigned)(100.0 * (double)done / (double)total) : 0); /* fits */
+    (void)snprintf(message, sizeof(message),
+                   "STATUS=reading the log, %s %%\nEXTEND_TIMEOUT_USEC=30000000",
+                   percent);    /* fits */
+    (void)notify_send(message); /* systemd's absence changes nothing */
+    trace_log(TRACE_INFO, "reading the log", "percent", percent, NULL);
+}
+
+static int open_core(struct service *s, struct err *err)
+{
+    struct log_head head;
+    struct rd *rd;
+    int64_t last_us = clock_us();
+
+    int r = core_open(&s->core, s->def, s->store_path, 0, show_progress, &last_us, err);
+    if (r < 0)
+        return r;
+    s->scratch = arena_new(CORE_CALL_ARENA);
+    if (!s->scratch)
+        return err_set(err, ENOMEM, "no memory for the queries' arena");
+    r = rd_begin(core_store(s->core), s->scratch, &rd);
+    if (r < 0)
+        return err_set(err, -r, "cannot read the store: %s", strerror(-r));
+    if (log_head(rd, &head) == LOG_OK) {
+        s->last_sequence = head.next_sequence - 1;
+        s->last_record = head.record;
+    }
+    rd_end(rd);
+    return 0;
+}
+
+static int open_sockets(struct service *s, const struct options *o, struct err *err)
+{
+    s->bus = bus_new();
+    if (!s->bus)
+        return err_set(err, ENOMEM, "no memory for the sockets");
+    int r = bus_bind(s->bus, BUS_ROUTER, o->call, 0660, &s->call.socket, err);
+    if (r == 0)
+        r = bus_bind(s->bus, BUS_ROUTER, o->admin, 0600, &s->admin.socket, err);
+    if (r == 0)
+        r = bus_bind(s->bus, BUS_XPUB, o->events, 0660, &s->events, err);
+    if (r == 0)
+        r = bus_bind(s->bus, BUS_PAIR, "inproc://writer", 0, &s->writer, err);
+    if (r == 0)
+        r = bus_connect(s->bus, BUS_PAIR, "inproc://writer", &s->writer_end, err);
+    if (r == 0)
+        r = bus_bind(s->bus, BUS_PAIR, "inproc://pool", 0, &s->pool, err);
+    if (r == 0)
+        r = bus_connect(s->bus, BUS_PAIR, "inproc://pool", &s->pool_end, err);
+    s->admin.admin = true;
+    return r;
+}
+
+/* ---- what each topic published last ---- */
+
+/* The public event types whose last sequence is not known yet. */
+struct seeding {
+    struct service *s;
+    size_t unknown;
+    bool known[256]; /* by the oneof's arm */
+};
+
+static bool is_public(const struct event_kind *kind)
+{
+    return kind->name && kind->visibility == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
+}
+
+static void seed_event(struct seeding *g, const Fokus__Event__V1__Event *event)
+{
+    const struct contract *contract = g->s->def->contract;
+
+    if (event->audience != FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC)
+        return;
+    for (size_t i = 0; i < contract->n_events && i < ARRAY_LEN(g->known); i++) {
+        const struct event_kind *kind = &contract->events[i];
+        if (g->known[i] || !is_public(kind) || strcmp(kind->name, event->type) != 0)
+            continue;
+        g->known[i] = true;
+        g->unknown--;
+        stream_publisher_seed(g->s->publisher, event->type, event->sequence);
+    }
+}
+
+static void seed_record(struct seeding *g, struct slice bytes)
+{
+    const Fokus__Event__V1__Record *record =
+        fokus__event__v1__record__unpack(arena_pb(g->s->scratch), bytes.len, bytes.data);
+
+    for (size_t i = record ? record->n_events : 0; i > 0; i--)
+        seed_event(g, record->events[i - 1]);
+    arena_reset(g->s->scratch);
+}
+
+/* Looks back through the log. A topic that is not met within the bound begins with `previous` 0, which makes its
+ * subscribers read the log once more: more work, not less truth. */
+static void seed_publisher(struct service *s, const struct rd *rd)
+{
+    const struct contract *contract = s->def->contract;
+    struct seeding g = { .s = s };
+    size_t bytes = 0;
+    struct slice record;
+
+    for (size_t i = 0; i < contract->n_events; i++)
+        g.unknown += is_public(&contract->events[i]);
+    for (uint64_t n = 0; n < SEED_RECORDS && n < s->last_record; n++) {
+        if (g.unknown == 0 || bytes > SEED_BYTES)
+            return;
+        if (log_read(rd, s->last_record - n, &record) != LOG_OK)
+            return;
+        bytes += record.len;
+        seed_record(&g, record);
+    }
+}
+
+static int open_publisher(struct service *s, struct err *err)
+{
+    struct rd *rd;
+
+    s->publisher = stream_publisher_new(s->def->name, s->events);
+    s->figures = figures_new(s->def);
+    if (!s->publisher || !s->figures)
+        return err_set(err, ENOMEM, "no memory for publisher and figures");
+    int r = rd_begin(core_store(s->core), s->scratch, &rd);
+    if (r < 0)
+        return err_set(err, -r, "cannot read the store: %s", strerror(-r));
+    seed_publisher(s, rd);
+    rd_end(rd);
+    return 0;
+}
+
+static int start_thread(pthread_t *ret, void *(*run)(void *), struct service *s, struct err *err)
+{
+    pthread_attr_t attributes;
+
+    (void)pthread_attr_init(&attributes);                      /* cannot fail on Linux */
+    (void)pthread_attr_setstacksize(&attributes, STACK_BYTES); /* a valid size */
+    int r = pthread_create(ret, &attributes, run, s);
+    (void)pthread_attr_destroy(&attributes); /* cannot fail on Linux */
+    return r ? err_set(err, r, "cannot start a thread: %s", strerror(r)) : 0;
+}
+
+/* ---- the loop ---- */
+
+struct loop {
+    struct service *s;
+    int signals;
+    int64_t heartbeat_us, readers_us, watchdog_us, watchdog_every_us; /* next due */
+    bool stop, drained;
+};
+
+static void due(int64_t now_us, int64_t *at_us, int64_t every_us, bool *ret)
+{
+    *ret = now_us >= *at_us;
+    if (*ret)
+        *at_us = now_us + every_us;
+}
+
+static void run_timers(struct loop *l)
+{
+    struct service *s = l->s;
+    bool beat, readers, watchdog = false;
+
+    due(s->turn_us, &l->heartbeat_us, HEARTBEAT_US, &beat);
+    due(s->turn_us, &l->readers_us, CHECK_READERS_US, &readers);
+    if (l->watchdog_every_us)
+        due(s->turn_us, &l->watchdog_us, l->watchdog_every_us, &watchdog);
+    if (beat)
+        stream_heartbeat(s->publisher, core_log_id(s->core), s->last_sequence);
+    if (readers)
+        store_check_readers(core_store(s->core));
+    if (watchdog)
+        (void)notify_send("WATCHDOG=1"); /* systemd notices by itself what does not reach it */
+}
+
+static int wait_ms(const struct loop *l)
+{
+    int64_t next_us = l->heartbeat_us < l->readers_us ? l->heartbeat_us : l->readers_us;
+
+    if (l->watchdog_every_us && l->watchdog_us < next_us)
+        next_us = l->watchdog_us;
+    if (l->s->drain_until_us && l->s->drain_until_us < next_us)
+        next_us = l->s->drain_until_us;
+    int64_t left_us = next_us - clock_us();
+    return left_us <= 0 ? 0 : (int)(left_us / 1000 + 1);
+}
+
+static void begin_drain(struct loop *l)
+{
+    struct signalfd_siginfo info;
+
+    if (read(l->signals, &info, sizeof(info)) != (ssize_t)sizeof(info) || l->s->drain_until_us)
+        return;
+    l->s->drain_until_us = clock_us() + DRAIN_MS * 1000;
+    (void)notify_send("STOPPING=1\nSTATUS=finishing what was begun"); /* as above */
+    trace_log(TRACE_INFO, "stopping", NULL);
+}
+
+static void take_back(struct service *s)
+{
+    for (struct commit *c; (c = bus_take(s->writer));)
+        intake_committed(s, c);
+    for (struct parcel *p; (p = bus_take(s->pool));)
+        intake_job_done(s, p);
+}
+
+static void check_drained(struct loop *l)
+{
+    struct service *s = l->s;
+
+    if (!s->drain_until_us)
+        return;
+    l->drained = s->commands_waiting == 0 && s->jobs_waiting == 0;
+    l->stop = l->drained || clock_us() >= s->drain_until_us;
+}
+
+/* Subscriptions are ZeroMQ's business: only they must not pile up. */
+static void ignore_subscriptions(struct service *s)
+{
+    while (bus_receive(s->events, &s->message) != -EAGAIN)
+        ;
+}
+
+static void run_loop(struct loop *l)
+{
+    struct service *s = l->s;
+    struct bus_item items[] = {
+        { .socket = s->writer }, { .socket = s->call.socket }, { .socket = s->admin.socket },
+        { .socket = s->events }, { .socket = s->pool },        { .fd = l->signals },
+    };
+
+    while (!l->stop) {
+        int r = bus_poll(items, ARRAY_LEN(items), wait_ms(l));
+        s->turn_us = clock_us();
+        s->turn_ms = wall_ms();
+        if (r > 0) {
+            take_back(s);
+            if (items[1].readable)
+                intake_turn(s, &s->call);
+            if (items[2].readable)
+                intake_turn(s, &s->admin);
+            intake_end_turn(s);
+            if (items[3].readable)
+                ignore_subscriptions(s);
+            if (items[5].readable)
+                begin_drain(l);
+        }
+        run_timers(l);
+        check_drained(l);
+    }
+    /* Whoever sent in the last moment learns that it was too late. */
+    intake_turn(s, &s->call);
+    intake_turn(s, &s->admin);
+    intake_end_turn(s);
+}
+
+static void say_ready(struct service *s, const struct options *o)
+{
+    char pid[16], sequence[24], message[128];
+
+    (void)snprintf(pid, sizeof(pid), "%d", (int)getpid()); /* fits */
+    (void)snprintf(sequence, sizeof(sequence), "%llu",
+                   (unsigned long long)s->last_sequence); /* fits */
+    trace_log(TRACE_INFO, "serving", "version", FOKUS_VERSION, "pid", pid, "call", o->call, "admin",
+              o->admin, "events", o->events, "log_id", core_log_id(s->core), "sequence", sequence,
+              NULL);
+    (void)snprintf(message, sizeof(message), "READY=1\nSTATUS=serving from sequence %s",
+                   sequence); /* fits */
+    if (notify_send(message) < 0)
+        trace_log(TRACE_WARNING, "systemd could not be told that the service is ready", NULL);
+}
+
+static bool stop_thread(struct bus_socket *end)
+{
+    struct parcel *p = parcel_new();
+    if (!p)
+        return false;
+    p->stop = true;
+    bus_give(end, p);
+    return true;
+}
+
+/* Runs between the start of the threads and their end. */
+static int serve(struct service *s, const struct options *o, int signals, struct err *err)
+{
+    int64_t now_us = clock_us();
+    struct loop l = {
+        .s = s,
+        .signals = signals,
+        .heartbeat_us = now_us,
+        .readers_us = now_us + CHECK_READERS_US,
+        .watchdog_us = now_us,
+        .watchdog_every_us = notify_watchdog_ms() * 1000,
+    };
+    pthread_t writer, pool;
+
+    int r = start_thread(&writer, writer_run, s, err);
+    if (r < 0)
+        return r;
+    r = start_thread(&pool, pool_run, s, err);
+    if (r == 0) {
+        say_ready(s, o);
+        run_loop(&l);
+    }
+    if (r == 0 && !l.drained) {
+        trace_log(TRACE_WARNING, "stopped before everything was finished", NULL);
+        _exit(0); /* a thread is still at work: its memory cannot be given back under it */
+    }
+    if (!stop_thread(s->writer) || (r == 0 && !stop_thread(s->pool)))
+        _exit(1);                     /* without memory for a goodbye */
+    (void)pthread_join(writer, NULL); /* made above */
+    if (r == 0)
+        (void)pthread_join(pool, NULL); /* made above */
+    take_back(s);
+    return r;
+}
+
+static void close_service(struct service *s)
+{
+    stream_publisher_free(s->publisher);
+    figures_free(s->figures);
+    bus_release(&s->message);
+    door_close(&s->call);
+    door_close(&s->admin);
+    bus_close(s->events);
+    bus_close(s->writer_end);
+    bus_close(s->writer);
+    bus_close(s->pool_end);
+    bus_close(s->pool);
+    bus_free(s->bus);
+    core_close(s->core);
+    if (s->scratch)
+        arena_free(s->scratch);
+    free(s);
+}
+
+/* Signals arrive on a descriptor, in the loop; threads made later inherit that. -1 on failure. */
+static int take_signals(void)
+{
+    sigset_t set;
+
+    (void)signal(SIGPIPE, SIG_IGN); /* valid arguments */
+    (void)sigemptyset(&set);        /* valid arguments */
+    (void)sigaddset(&set, SIGTERM); /* valid arguments */
+    (void)sigaddset(&set, SIGINT);  /* valid arguments */
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+        return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run(struct service *s, const struct options *o, int signals, struct err *err)
+{
+    int r = make_home(s, o->home, err);
+    if (r == 0)
+        r = open_core(s, err);
+    if (r == 0)
+        r = open_sockets(s, o, err);
+    if (r == 0)
+        r = open_publisher(s, err);
+    if (r == 0)
+        r = serve(s, o, signals, err);
+    return r;
+}
+
+int service_main(const struct service_def *def, int argc, char **argv)
+{
+    struct options o = { 0 };
+    struct err err = { "" };
+
+    int code = read_options(&o, def->name, argc, argv);
+    if (code >= 0)
+        return code;
+    trace_init(def->name);
+    (void)mallopt(M_ARENA_MAX, 2); /* a hint: three threads need no arena each */
+    int signals = take_signals();
+    struct service *s = calloc(1, sizeof(*s));
+    if (!s || signals < 0) {
+        trace_log(TRACE_ERROR, "cannot start", "err", "no memory or no signals", NULL);
+        free(s);
+        return 1;
+    }
+    s->def = def;
+    s->started_ms = wall_ms();
+
+    int r = run(s, &o, signals, &err);
+    close_service(s);
+    (void)close(signals); /* only read */
+    if (r < 0) {
+        trace_log(TRACE_ERROR, "cannot serve", "err", err.text, NULL);
+        return 1;
+    }
+    trace_log(TRACE_INFO, "stopped", NULL);
+    return 0;
+}

@@ -1,0 +1,200 @@
+/* workers.c - the two threads beside the loop: the writer, where commits happen, and the pool of one, for what takes long.
+ *
+ * The writer takes everything that waits, decides and commits it at once, and gives it back with its replies: whoever
+ * came while a commit ran is in the next one. After a large commit more callers are about to send, so it gathers a
+ * little longer (measured: a quarter more commits at 64 callers, nothing lost at one). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "common/process.h"
+
+enum {
+    GATHER_AFTER = 8, /* commands in the batch before */
+    GATHER_ROUNDS = 6,
+    GATHER_NAP_NS = 50000,
+    TIMER_SLACK_NS = 1000, /* the default would double the naps */
+};
+
+struct parcel *parcel_new(void)
+{
+    struct parcel *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->arena = arena_new(PARCEL_ARENA);
+    if (!p->arena) {
+        free(p);
+        return NULL;
+    }
+    p->end = &p->first;
+    return p;
+}
+
+void parcel_free(struct parcel *p)
+{
+    if (!p)
+        return;
+    arena_free(p->arena);
+    free(p);
+}
+
+void commit_free(struct commit *c)
+{
+    while (c->parcels) {
+        struct parcel *next = c->parcels->next;
+        parcel_free(c->parcels);
+        c->parcels = next;
+    }
+    arena_free(c->arena);
+    free(c);
+}
+
+/* ---- the writer ---- */
+
+struct writer {
+    struct service *s;
+    struct id_source ids;
+    size_t last_batch;
+    bool stop;
+    struct core_call *calls[COMMIT_COMMANDS + PARCEL_COMMANDS];
+};
+
+static void take_parcel(struct writer *w, struct commit *c, struct parcel *p)
+{
+    if (p->stop) {
+        w->stop = true;
+        parcel_free(p);
+        return;
+    }
+    for (struct command *command = p->first; command; command = command->next)
+        w->calls[c->n++] = &command->call;
+    /* Replies leave in the order of receipt. */
+    struct parcel **end = &c->parcels;
+    while (*end)
+        end = &(*end)->next;
+    *end = p;
+}
+
+/* Takes what waits; returns whether there was anything. */
+static bool take_waiting(struct writer *w, struct commit *c)
+{
+    struct parcel *p;
+    bool any = false;
+
+    while (!w->stop && c->n < COMMIT_COMMANDS && (p = bus_take(w->s->writer_end))) {
+        take_parcel(w, c, p);
+        any = true;
+    }
+    return any;
+}
+
+static void gather(struct writer *w, struct commit *c)
+{
+    const struct timespec nap = { .tv_nsec = GATHER_NAP_NS };
+
+    if (!take_waiting(w, c) || w->last_batch < GATHER_AFTER)
+        return;
+    for (int i = 0; i < GATHER_ROUNDS && c->n < COMMIT_COMMANDS; i++) {
+        (void)nanosleep(&nap, NULL); /* a shorter nap is as good */
+        if (!take_waiting(w, c))
+            return;
+    }
+}
+
+static void commit_batch(struct writer *w, struct commit *c)
+{
+    struct err err = { "" };
+    int64_t begun_us = clock_us();
+
+    int r = core_commands(w->s->core, w->calls, c->n, wall_ms(), &w->ids, c->arena, &c->made, &err);
+    if (r < 0)
+        trace_log(TRACE_ERROR, "a batch of commands failed", "err", err.text, NULL);
+    c->us = (uint64_t)(clock_us() - begun_us);
+    w->last_batch = c->n;
+    const char *degraded = core_degraded(w->s->core);
+    (void)snprintf(c->degraded, sizeof(c->degraded), "%s", degraded ? degraded : "");
+}
+
+static struct commit *commit_new(void)
+{
+    struct commit *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->arena = arena_new(2 * (size_t)CORE_MAX_RECORD + CORE_CALL_ARENA);
+    if (!c->arena) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void *writer_run(void *service)
+{
+    struct writer w = { .s = service };
+
+    (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0); /* longer naps are slower, not wrong */
+    while (!w.stop) {
+        struct bus_item item = { .socket = w.s->writer_end };
+        if (bus_poll(&item, 1, -1) < 0)
+            continue; /* interrupted */
+        struct commit *c = commit_new();
+        if (!c) {
+            /* What waits goes on waiting: memory may come back. */
+            (void)nanosleep(&(struct timespec) { .tv_nsec = 10 * 1000 * 1000 }, NULL);
+            continue;
+        }
+        gather(&w, c);
+        if (c->n == 0) {
+            commit_free(c);
+            continue;
+        }
+        commit_batch(&w, c);
+        bus_give(w.s->writer_end, c);
+    }
+    return NULL;
+}
+
+/* ---- the pool ---- */
+
+static void run_job(struct service *s, struct command *job, struct arena *scratch)
+{
+    struct rd *state;
+
+    int r = rd_begin(core_store(s->core), scratch, &state);
+    if (r < 0) {
+        job->call.status = (struct status) { .arena = job->call.arena };
+        status_refuse(&job->call.status, CODE_UNAVAILABLE,
+                      "The service cannot read its store right now. Try again.");
+        return;
+    }
+    core_query(s->core, job->method, state, scratch, wall_ms(), s, &job->call);
+    rd_end(state);
+}
+
+void *pool_run(void *service)
+{
+    struct service *s = service;
+    struct arena *scratch = arena_new(CORE_CALL_ARENA);
+
+    for (bool stop = !scratch; !stop;) {
+        struct bus_item item = { .socket = s->pool_end };
+        if (bus_poll(&item, 1, -1) < 0)
+            continue; /* interrupted */
+        for (struct parcel *p; !stop && (p = bus_take(s->pool_end));) {
+            stop = p->stop;
+            if (stop) {
+                parcel_free(p);
+                break;
+            }
+            run_job(s, p->first, scratch);
+            arena_reset(scratch);
+            bus_give(s->pool_end, p);
+        }
+    }
+    if (scratch)
+        arena_free(scratch);
+    return NULL;
+}
