@@ -85,17 +85,17 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
  * answer; 0 unless the store is broken. If apply fails, the batch is redone one command at a time, so that only the culprit fails.
  * After a commit of unknown outcome the store is reopened and the log's end decides. If the store takes no writes,
  * all are answered `unavailable` and core_degraded() says why; the next batch tries again.
- * The commit's events live in `batch_arena`. */
+ * The commit's events live in `batch_arena`; first among them are those of an earlier commit whose good end is known only now. */
 int core_commands(struct core *c, struct core_call *const *calls, size_t n, int64_t now_ms,
                   struct id_source *ids, struct arena *batch_arena, struct core_commit *ret,
                   struct err *err) must_check;
 /* For tests and golden logs: puts one event (the service's Event message) into log and tables, without a command. */
 int core_append(struct core *c, const ProtobufCMessage *event, const char *subject, int64_t now_ms,
                 struct id_source *ids, struct arena *batch_arena, struct err *err) must_check;
-/* NULL, or why the store takes no writes. */
+/* NULL, or why the store takes no writes. The writer thread's. */
 const char *core_degraded(const struct core *c);
 
-/* Walks the chain, replays into a scratch store under `scratch_path` (removed after) and compares every table byte for byte. */
+/* May run beside the writer, in a thread of its own. Walks the chain, replays into a scratch store under `scratch_path` (removed after) and compares every table byte for byte. */
 struct core_verdict {
     bool identical;
     uint64_t records, events;

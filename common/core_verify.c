@@ -1,8 +1,11 @@
 /* core_verify.c - proves that the tables are what the log says: walks the chain, replays it into a scratch store and
  * compares every table byte for byte.
  *
- * Everything is read from one snapshot, so a live service may go on meanwhile. The log's own index is compared while
- * walking; its records are covered by the chain and its head by the walk's end. */
+ * A live service goes on meanwhile. A long snapshot would keep its map from growing and its pages from being used
+ * again, so the log as it stands at the start, which nobody changes any more, is read through short ones; then one
+ * snapshot serves for what was appended since and for the comparison.
+ *
+ * The log's own index is compared while walking; its records are covered by the chain and its head by the walk's end. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,10 +18,10 @@
 struct verify {
     const struct service_def *def;
     struct store *scratch;
-    const struct rd *live;
-    struct arena *record, *fold, *txn;
-    struct log_head head, end;
-    struct scan index; /* of the log's index, which walks beside the records */
+    const struct rd *live; /* the snapshot at hand */
+    struct arena *record, *fold, *txn, *snapshot;
+    struct log_head head, end; /* how far the walk is; where the log ends in this snapshot */
+    struct scan index;         /* of the log's index, which walks beside the records */
     struct core_verdict *verdict;
     struct progress progress;
     struct err *err;
@@ -83,13 +86,7 @@ static void check_index(struct verify *v, const Fokus__Event__V1__Record *record
     found(v, text);
 }
 
-/* A position to go back to when the scratch map grows and the transaction is redone. */
-struct position {
-    struct log_head head;
-    uint64_t records, events;
-};
-
-static int replay_one(struct verify *v, struct wr *wr, size_t *bytes, bool check)
+static int replay_one(struct verify *v, struct wr *wr, size_t *bytes)
 {
     Fokus__Event__V1__Record *record;
     struct slice packed;
@@ -101,54 +98,52 @@ static int replay_one(struct verify *v, struct wr *wr, size_t *bytes, bool check
     *bytes += packed.len;
     v->verdict->records++;
     v->verdict->events += record->n_events;
-    if (check)
-        check_index(v, record);
+    check_index(v, record);
     return fold_record(v->def, wr, record, v->fold, v->err);
 }
 
-static int replay_batch(struct verify *v, uint64_t *checked)
+/* Folds the next records, as many as one transaction should hold. */
+static int replay_some(struct verify *v, struct wr *wr)
 {
-    struct wr *wr;
+    struct key from = KEY_INIT;
     size_t bytes = 0;
-    bool unknown = false;
     int r = 0;
 
-    arena_reset(v->txn);
-    r = wr_begin(v->scratch, v->txn, &wr);
-    if (r < 0)
-        return err_set(v->err, -r, "cannot write the scratch store: %s", strerror(-r));
+    scan_from(&v->index, v->live, &log_tables_index, key_u64(&from, v->head.next_sequence), NULL);
     for (unsigned n = 0; r == 0 && v->head.record < v->end.record && n < CORE_REPLAY_RECORDS &&
                          bytes < CORE_REPLAY_BYTES;
-         n++) {
-        bool fresh =
-            v->head.record >= *checked; /* a redone transaction has checked the index before */
-        r = replay_one(v, wr, &bytes, fresh);
-        if (fresh)
-            *checked = v->head.record;
-    }
-    if (r == 0 && v->head.record == v->end.record)
+         n++)
+        r = replay_one(v, wr, &bytes);
+    if (r == 0 && v->head.record == v->end.record) {
+        if (scan_next(&v->index))
+            found(v, "the log's index points past the log's end");
         r = meta_put_schema(wr, v->def->schema);
-    if (r == 0 || wr_status(wr) < 0)
-        return wr_commit(wr, &unknown, v->err);
-    wr_abort(wr);
-    return r;
+    }
+    int index_r = scan_end(&v->index);
+    return r < 0 ? r : index_r;
 }
 
-static int replay_all(struct verify *v)
+/* One transaction of the replay. When the scratch map has to grow, all is as before: -EAGAIN. */
+static int replay_batch(struct verify *v)
 {
-    uint64_t checked = 0;
-    int r;
+    const struct log_head head = v->head;
+    const struct core_verdict verdict = *v->verdict;
+    struct wr *wr;
+    bool unknown = false;
 
-    do {
-        const struct position before = { v->head, v->verdict->records, v->verdict->events };
-        r = replay_batch(v, &checked);
-        if (r == -EAGAIN) {
-            v->head = before.head;
-            v->verdict->records = before.records;
-            v->verdict->events = before.events;
-        }
-        progress_show(&v->progress, v->head.record, v->end.record);
-    } while (r == -EAGAIN || (r == 0 && v->head.record < v->end.record));
+    arena_reset(v->txn);
+    int r = wr_begin(v->scratch, v->txn, &wr);
+    if (r < 0)
+        return err_set(v->err, -r, "cannot write the scratch store: %s", strerror(-r));
+    r = replay_some(v, wr);
+    if (r == 0 || wr_status(wr) < 0)
+        r = wr_commit(wr, &unknown, v->err);
+    else
+        wr_abort(wr);
+    if (r == -EAGAIN) {
+        v->head = head;
+        *v->verdict = verdict;
+    }
     return r;
 }
 
@@ -209,64 +204,103 @@ static int compare_all(struct verify *v, const struct table *const *tables)
 
 /* ---- the whole ---- */
 
-/* Walks, replays and compares. A broken chain is a verdict, not a failure. */
-static int verify_snapshot(struct verify *v, const struct table *const *tables)
+static int read_end(struct verify *v)
 {
-    struct err problem = { "" }, *outer = v->err;
-    struct key all = KEY_INIT;
-
     enum log_rc rc = log_head(v->live, &v->end);
-    if (rc != LOG_OK) {
-        found(v, "the log's head cannot be read");
-        return 0;
-    }
-    v->err = &problem;
-    scan_prefix(&v->index, v->live, &log_tables_index, &all);
-    int r = chain_prime(v->live, &v->end, 1, v->record, &v->head, v->err);
-    if (r == 0)
-        r = replay_all(v);
+
+    return rc == LOG_OK
+               ? 0
+               : err_set(v->err, EBADMSG, "the log's head cannot be read: %s", log_rc_name(rc));
+}
+
+static int begin_snapshot(struct verify *v, struct store *live, struct rd **ret)
+{
+    arena_reset(v->snapshot);
+    int r = rd_begin(live, v->snapshot, ret);
+    if (r < 0)
+        return err_set(v->err, -r, "cannot read the store: %s", strerror(-r));
+    v->live = *ret;
+    r = read_end(v);
+    if (r < 0)
+        rd_end(*ret);
+    return r;
+}
+
+/* Replays what the log holds at the start, a short snapshot a transaction. */
+static int replay_past(struct verify *v, struct store *live)
+{
+    uint64_t last = 0;
+    struct rd *rd;
+    int r;
+
+    do {
+        r = begin_snapshot(v, live, &rd);
+        if (r < 0)
+            return r;
+        last = last ? last : v->end.record;
+        r = replay_batch(v);
+        progress_show(&v->progress, v->head.record, v->end.record);
+        rd_end(rd);
+    } while (r == -EAGAIN || (r == 0 && v->head.record < last));
+    return r;
+}
+
+/* Replays what was appended meanwhile and compares, on one snapshot. */
+static int replay_and_compare(struct verify *v, struct store *live,
+                              const struct table *const *tables)
+{
+    struct rd *rd;
+
+    store_make_room(live);
+    int r = begin_snapshot(v, live, &rd);
+    if (r < 0)
+        return r;
+    while (v->head.record < v->end.record && (r == 0 || r == -EAGAIN))
+        r = replay_batch(v);
+    progress_show(&v->progress, v->head.record, v->end.record);
     if (r == 0)
         r = chain_end(v->live, &v->head, &v->end, v->err);
-    bool more = r == 0 && scan_next(&v->index);
-    int scan_r = scan_end(&v->index);
+    if (r == 0)
+        r = compare_all(v, tables);
+    rd_end(rd);
+    return r;
+}
+
+/* A broken chain is a verdict, not a failure. */
+static int verify_all(struct verify *v, struct store *live, const struct table *const *tables)
+{
+    struct err problem = { "" }, *outer = v->err;
+    struct rd *rd;
+
+    v->err = &problem;
+    int r = begin_snapshot(v, live, &rd);
+    if (r == 0) {
+        r = chain_prime(v->live, &v->end, 1, v->record, &v->head, v->err);
+        rd_end(rd);
+    }
+    if (r == 0)
+        r = replay_past(v, live);
+    if (r == 0)
+        r = replay_and_compare(v, live, tables);
     v->err = outer;
     if (r == -EBADMSG) {
         found(v, problem.text);
         return 0;
     }
-    if (r == 0)
-        r = scan_r;
-    if (r < 0)
-        return err_set(outer, -r, "%s", problem.text[0] ? problem.text : strerror(-r));
-    if (more)
-        found(v, "the log's index points past the log's end");
-    return compare_all(v, tables);
+    return r < 0 ? err_set(outer, -r, "%s", problem.text[0] ? problem.text : strerror(-r)) : 0;
 }
 
-static int verify_with(struct verify *v, struct store *store, const char *scratch_path,
+static int verify_with(struct verify *v, struct store *live, const char *scratch_path,
                        const struct table *const *tables)
 {
-    struct arena *snapshot = arena_new(CORE_REPLAY_ARENA);
-    struct rd *rd;
-
-    if (!v->record || !v->fold || !v->txn || !snapshot) {
-        arena_free(snapshot);
+    if (!v->record || !v->fold || !v->txn || !v->snapshot)
         return err_set(v->err, ENOMEM, "no memory to verify");
-    }
-    int r = open_scratch(v, store, scratch_path, tables);
-    if (r == 0) {
-        r = rd_begin(store, snapshot, &rd);
-        if (r < 0) {
-            r = err_set(v->err, -r, "cannot read the store: %s", strerror(-r));
-        } else {
-            v->live = rd;
-            r = verify_snapshot(v, tables);
-            rd_end(rd);
-        }
-        store_close(v->scratch);
-        remove_scratch(scratch_path);
-    }
-    arena_free(snapshot);
+    int r = open_scratch(v, live, scratch_path, tables);
+    if (r < 0)
+        return r;
+    r = verify_all(v, live, tables);
+    store_close(v->scratch);
+    remove_scratch(scratch_path);
     return r;
 }
 
@@ -280,6 +314,7 @@ int core_verify(const struct service_def *def, struct store *store, const char *
         .record = arena_new(CORE_REPLAY_ARENA),
         .fold = arena_new(CORE_REPLAY_ARENA),
         .txn = arena_new(CORE_REPLAY_ARENA),
+        .snapshot = arena_new(CORE_REPLAY_ARENA),
         .verdict = ret,
         .progress = { progress, progress_arg, 0 },
         .err = err,
@@ -299,6 +334,7 @@ int core_verify(const struct service_def *def, struct store *store, const char *
     arena_free(v.record);
     arena_free(v.fold);
     arena_free(v.txn);
+    arena_free(v.snapshot);
     free(tables);
     return r;
 }
