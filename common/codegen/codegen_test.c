@@ -7,10 +7,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -214,28 +216,24 @@ static void descriptors_are_whole_and_carry_comments(void **state)
 
 static char folder[] = "/tmp/fokus-codegen-XXXXXX";
 
-/* Runs protoc with the plugin over `proto`; what it says on standard error. */
-static const char *protoc_says(const char *proto)
+/* Runs protoc with the plugin over a file below `root`; what it says on standard error. Results go to `folder`. */
+static const char *run_protoc(const char *root, const char *file)
 {
     static char said[4096];
-    char path[128], include[128], out[128], plugin[512];
-    char *argv[] = { (char *)PROTOC, include, (char *)"-I" PROTO_ROOT, (char *)"-I" GOOGLE_PROTO,
-                     plugin,         out,     (char *)"bad.proto",     NULL };
+    char include[512], out[128], plugin[512];
+    char *argv[] = {
+        (char *)PROTOC, include, (char *)"-I" PROTO_ROOT, (char *)"-I" GOOGLE_PROTO, plugin, out,
+        (char *)file,   NULL
+    };
     posix_spawn_file_actions_t actions;
     int fds[2], exit_status;
     size_t len = 0;
     ssize_t n;
     pid_t pid;
-    FILE *f;
 
-    snprintf(path, sizeof(path), "%s/bad.proto", folder);
-    snprintf(include, sizeof(include), "-I%s", folder);
+    snprintf(include, sizeof(include), "-I%s", root);
     snprintf(out, sizeof(out), "--fokus_out=%s", folder);
     snprintf(plugin, sizeof(plugin), "--plugin=%s", PLUGIN);
-    f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs("syntax = \"proto3\";\n", f) >= 0 && fputs(proto, f) >= 0);
-    assert_int_equal(fclose(f), 0);
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, fds[1], STDERR_FILENO);
@@ -248,6 +246,21 @@ static const char *protoc_says(const char *proto)
     close(fds[0]);
     assert_int_equal(waitpid(pid, &exit_status, 0), pid);
     assert_int_equal(exit_status == 0, len == 0);
+    return said;
+}
+
+static const char *protoc_says(const char *proto)
+{
+    const char *said;
+    char path[128];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/bad.proto", folder);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs("syntax = \"proto3\";\n", f) >= 0 && fputs(proto, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    said = run_protoc(folder, "bad.proto");
     unlink(path);
     return said;
 }
@@ -305,6 +318,49 @@ static void a_malformed_event_is_refused(void **state)
         "arms are numbered up to 1000");
 }
 
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+    (void)st;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+static size_t read_file(const char *root, const char *name, char *to, size_t room)
+{
+    char path[512];
+    FILE *f;
+    size_t len;
+
+    snprintf(path, sizeof(path), "%s/%s", root, name);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    len = fread(to, 1, room, f);
+    assert_int_equal(ferror(f), 0);
+    assert_int_equal(fclose(f), 0);
+    return len;
+}
+
+/* Builds can be repeated byte for byte: nothing of the machine, the time or memory gets into what is generated. */
+static void the_same_proto_gives_the_same_code(void **state)
+{
+    static char first[1024 * 1024], second[1024 * 1024];
+    const char *name = "fokus/sample/v1/things.fokus.h";
+    size_t len;
+
+    (void)state;
+    assert_string_equal(run_protoc(SAMPLE_ROOT, "fokus/sample/v1/things.proto"), "");
+    len = read_file(folder, name, first, sizeof(first));
+    assert_int_equal(len, read_file(GENERATED, name, second, sizeof(second)));
+    assert_memory_equal(first, second, len);
+    assert_string_equal(run_protoc(SAMPLE_ROOT, "fokus/sample/v1/sample.proto"), "");
+    len = read_file(folder, "fokus/sample/v1/sample.fokus.c", first, sizeof(first));
+    assert_string_equal(run_protoc(SAMPLE_ROOT, "fokus/sample/v1/sample.proto"), "");
+    assert_int_equal(len,
+                     read_file(folder, "fokus/sample/v1/sample.fokus.c", second, sizeof(second)));
+    assert_memory_equal(first, second, len);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -314,7 +370,7 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    return rmdir(folder);
+    return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 int main(void)
@@ -329,6 +385,7 @@ int main(void)
         cmocka_unit_test(descriptors_are_whole_and_carry_comments),
         cmocka_unit_test(what_the_runtime_cannot_carry_is_refused),
         cmocka_unit_test(a_malformed_event_is_refused),
+        cmocka_unit_test(the_same_proto_gives_the_same_code),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
