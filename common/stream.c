@@ -6,9 +6,14 @@
 #include "common/stream.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "common/macros.h"
+#include "fokus/runtime/v1/runtime.pb-c.h"
 
 enum {
     BATCH_BYTES = 1024 * 1024,
@@ -156,11 +161,15 @@ void stream_publisher_seed(struct stream_publisher *p, const char *type, uint64_
         t->previous = t->last = sequence;
 }
 
+/* A bounded number a time: whoever subscribes and leaves in a loop does not hold up the commits. */
 static void drop_subscriptions(struct stream_publisher *p)
 {
     struct bus_message m = BUS_MESSAGE_INIT;
-    while (bus_receive(p->xpub, &m) != -EAGAIN)
+    int r = 0;
+    for (int i = 0; i < 1000 && (r == 0 || r == -EMSGSIZE); i++) {
+        r = bus_receive(p->xpub, &m);
         bus_release(&m);
+    }
 }
 
 static void send_on(struct stream_publisher *p, const char *topic, struct buf *body)
@@ -250,4 +259,317 @@ void stream_heartbeat(struct stream_publisher *p, const char *log_id, uint64_t l
         send_on(p, t->name, &body);
     }
     buf_free(&body);
+}
+
+/* ---- the follower's side ---- */
+
+enum {
+    PAGE_EVENTS = 1000,
+    PAGE_ARENA_BYTES = 64 * 1024 * 1024,
+    READ_TIMEOUT_MS = 5000,
+    /* Heartbeats come each second. After this long without one the log is asked, which shows whether the service is there. */
+    SILENCE_MS = 3000,
+};
+
+struct stream_follower {
+    struct client *client;
+    struct bus_socket *bell; /* NULL: reads to the end only */
+    char *heartbeat_topic;
+    char **types;
+    size_t n_types;
+    struct arena *page;
+    uint64_t next;  /* first sequence not dealt with */
+    uint64_t heard; /* the log's last sequence as last heard of */
+    char *log_id;   /* NULL until the first answer */
+    bool behind;    /* something rang: read on */
+    int64_t heard_at_ms;
+};
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int subscribe_topic(struct stream_follower *f, const char *service, const char *type)
+{
+    char *topic = NULL;
+    if (asprintf(&topic, "%s.%s.", service, type) < 0)
+        return -ENOMEM;
+    int r = bus_subscribe(f->bell, topic);
+    free(topic);
+    return r;
+}
+
+/* Listens to the types wanted, or to all, and to the heartbeat. */
+static int connect_bell(struct stream_follower *f, struct bus *bus,
+                        const struct stream_follow_config *config, struct err *err)
+{
+    int r = bus_connect(bus, BUS_SUB, config->events_endpoint, &f->bell, err);
+    if (r < 0)
+        return r;
+    if (f->n_types == 0) {
+        char *all = NULL;
+        if (asprintf(&all, "%s.", config->service) < 0)
+            return -ENOMEM;
+        r = bus_subscribe(f->bell, all);
+        free(all);
+        return r;
+    }
+    r = subscribe_topic(f, config->service, "heartbeat");
+    for (size_t i = 0; i < f->n_types && r == 0; i++)
+        r = subscribe_topic(f, config->service, f->types[i]);
+    return r;
+}
+
+static int copy_types(struct stream_follower *f, const char *const *types)
+{
+    size_t n = 0;
+    while (types && types[n])
+        n++;
+    f->types = calloc(n + 1, sizeof(*f->types));
+    if (!f->types)
+        return -ENOMEM;
+    for (; f->n_types < n; f->n_types++) {
+        f->types[f->n_types] = strdup(types[f->n_types]);
+        if (!f->types[f->n_types])
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int stream_follower_new(struct bus *bus, const struct stream_follow_config *config,
+                        struct stream_follower **ret, struct err *err)
+{
+    struct stream_follower *f = calloc(1, sizeof(*f));
+    if (!f)
+        return -ENOMEM;
+    *f = (struct stream_follower) {
+        .next = config->from ? config->from : 1,
+        .page = arena_new(PAGE_ARENA_BYTES),
+        .behind = true,
+    };
+    int r = copy_types(f, config->types);
+    if (r == 0 && (!f->page || asprintf(&f->heartbeat_topic, "%s.heartbeat.", config->service) < 0))
+        r = -ENOMEM;
+    if (r == 0) {
+        f->client = client_new(bus,
+                               &(struct client_config) { .service = config->service,
+                                                         .endpoints = &config->call_endpoint,
+                                                         .n_endpoints = 1 },
+                               err);
+        r = f->client ? 0 : -EIO;
+    }
+    /* The bell is connected before the first read, so that nothing falls between the two. */
+    if (r == 0 && config->events_endpoint)
+        r = connect_bell(f, bus, config, err);
+    if (r < 0) {
+        stream_follower_free(f);
+        return r;
+    }
+    *ret = f;
+    return 0;
+}
+
+void stream_follower_free(struct stream_follower *f)
+{
+    if (!f)
+        return;
+    if (f->client)
+        client_free(f->client);
+    if (f->bell)
+        bus_close(f->bell);
+    for (size_t i = 0; i < f->n_types; i++)
+        free(f->types[i]);
+    free(f->types);
+    free(f->heartbeat_topic);
+    free(f->log_id);
+    arena_free(f->page);
+    free(f);
+}
+
+uint64_t stream_follower_next(const struct stream_follower *f)
+{
+    return f->next;
+}
+
+bool stream_follower_caught_up(const struct stream_follower *f)
+{
+    return !f->behind && f->next > f->heard;
+}
+
+/* Is it still the log that the cursor belongs to? */
+static int check_history(struct stream_follower *f, const char *log_id, uint64_t last_sequence,
+                         struct err *err)
+{
+    if (!f->log_id) {
+        f->log_id = strdup(log_id);
+        if (!f->log_id)
+            return -ENOMEM;
+    }
+    if (strcmp(f->log_id, log_id) != 0)
+        return err_set(err, ECANCELED, "another log has taken this one's place: start over from 1");
+    if (f->next > last_sequence + 1)
+        return err_set(err, ECANCELED,
+                       "the log ends at %llu, before %llu which is wanted next: it was restored "
+                       "from a backup, or the cursor is another log's",
+                       (unsigned long long)last_sequence, (unsigned long long)f->next);
+    f->heard = last_sequence;
+    return 0;
+}
+
+/* Asks for the next page; it lives in f->page. */
+static int read_page(struct stream_follower *f, Fokus__Runtime__V1__ReadEventsResponse **ret,
+                     struct err *err)
+{
+    Fokus__Runtime__V1__ReadEventsRequest request = FOKUS__RUNTIME__V1__READ_EVENTS_REQUEST__INIT;
+    struct client_reply reply;
+    struct slice body;
+
+    arena_reset(f->page);
+    request.from = f->next;
+    request.types = f->types;
+    request.n_types = f->n_types;
+    request.limit = PAGE_EVENTS;
+    body.len = fokus__runtime__v1__read_events_request__get_packed_size(&request);
+    uint8_t *bytes = arena_alloc(f->page, body.len ? body.len : 1);
+    if (!bytes)
+        return -ENOMEM;
+    fokus__runtime__v1__read_events_request__pack(&request, bytes);
+    body.data = bytes;
+    client_call_wait(f->client,
+                     &(struct client_call) { .method = "fokus.runtime.v1.RuntimeService/ReadEvents",
+                                             .body = body,
+                                             .query = true,
+                                             .timeout_ms = READ_TIMEOUT_MS },
+                     f->page, &reply);
+    if (reply.code == CODE_UNAVAILABLE || reply.code == CODE_DEADLINE_EXCEEDED)
+        return err_set(err, EHOSTUNREACH, "%s", reply.message);
+    if (reply.code != CODE_OK)
+        return err_set(err, EPROTO, "%s: %s", code_name(reply.code), reply.message);
+    *ret = fokus__runtime__v1__read_events_response__unpack(arena_pb(f->page), reply.body.len,
+                                                            reply.body.data);
+    if (!*ret)
+        return err_set(err, EPROTO, "the answer to ReadEvents is not one");
+    return 0;
+}
+
+/* Delivers one page. Returns how many events it held; the cursor stands behind each before the next is delivered. */
+static int deliver_page(struct stream_follower *f,
+                        const Fokus__Runtime__V1__ReadEventsResponse *page, stream_each *each,
+                        void *arg, struct err *err)
+{
+    int n = 0;
+    for (size_t i = 0; i < page->n_events; i++) {
+        const Fokus__Event__V1__Event *event = page->events[i];
+        if (event->sequence < f->next || event->sequence > page->last_sequence)
+            return err_set(err, EPROTO, "event %llu came out of order",
+                           (unsigned long long)event->sequence);
+        if (!each(arg, event))
+            return -ESHUTDOWN;
+        f->next = event->sequence + 1;
+        n++;
+    }
+    if (page->next < f->next || (page->next == f->next && n == 0 && f->next <= page->last_sequence))
+        return err_set(err, EPROTO, "ReadEvents does not go on past %llu",
+                       (unsigned long long)f->next);
+    f->next = page->next;
+    return n;
+}
+
+/* Reads up to the end that the first page tells of: a turn ends even under endless writing. */
+static int read_on(struct stream_follower *f, stream_each *each, void *arg, struct err *err)
+{
+    uint64_t until = 0;
+    int total = 0;
+    do {
+        Fokus__Runtime__V1__ReadEventsResponse *page;
+        int r = read_page(f, &page, err);
+        if (r < 0)
+            return r;
+        f->heard_at_ms = monotonic_ms();
+        r = check_history(f, page->log_id, page->last_sequence, err);
+        if (r < 0)
+            return r;
+        if (until == 0)
+            until = page->last_sequence;
+        r = deliver_page(f, page, each, arg, err);
+        if (r < 0)
+            return r;
+        total = total > INT_MAX - r ? INT_MAX : total + r;
+    } while (f->next <= until);
+    f->behind = f->next <= f->heard;
+    return total;
+}
+
+/* What one message at the bell means: something is new, or nothing is, or the log is another one. */
+static int hear(struct stream_follower *f, const struct bus_message *m, struct err *err)
+{
+    if (m->n_parts != 2)
+        return 0;
+    if (m->parts[0].len != strlen(f->heartbeat_topic) ||
+        memcmp(m->parts[0].data, f->heartbeat_topic, m->parts[0].len) != 0) {
+        f->behind = true;
+        return 0;
+    }
+    arena_reset(f->page);
+    const Fokus__Event__V1__Heartbeat *beat =
+        fokus__event__v1__heartbeat__unpack(arena_pb(f->page), m->parts[1].len, m->parts[1].data);
+    if (!beat)
+        return err_set(err, EPROTO, "a heartbeat is not one");
+    if (f->log_id && strcmp(f->log_id, beat->log_id) != 0)
+        return err_set(err, ECANCELED, "another log has taken this one's place: start over from 1");
+    /* A smaller number may be an old beat, or a log that was put back to an earlier day: reading tells which. */
+    if (beat->last_sequence != f->heard)
+        f->behind = true;
+    return 0;
+}
+
+static int listen(struct stream_follower *f, struct err *err)
+{
+    struct bus_message m = BUS_MESSAGE_INIT;
+    int r = 0;
+    for (;;) {
+        int got = bus_receive(f->bell, &m);
+        if (got == -EMSGSIZE)
+            continue;
+        if (got < 0)
+            break;
+        f->heard_at_ms = monotonic_ms();
+        r = hear(f, &m, err);
+        bus_release(&m);
+        if (r < 0)
+            break;
+    }
+    return r;
+}
+
+int stream_follower_turn(struct stream_follower *f, int timeout_ms, stream_each *each, void *arg,
+                         struct err *err)
+{
+    int64_t now = monotonic_ms(), until = now + timeout_ms;
+
+    for (;;) {
+        int r = f->bell ? listen(f, err) : 0;
+        if (r < 0)
+            return r;
+        if (f->behind || now - f->heard_at_ms > SILENCE_MS) {
+            r = read_on(f, each, arg, err);
+            if (r != 0)
+                return r;
+        }
+        now = monotonic_ms();
+        if (now >= until || !f->bell)
+            return 0;
+        int64_t silent_in = f->heard_at_ms + SILENCE_MS + 1 - now;
+        int64_t wait = until - now < silent_in ? until - now : silent_in;
+        struct bus_item item = { .socket = f->bell };
+        r = bus_poll(&item, 1, wait < 0 ? 0 : (int)wait);
+        if (r == -EINTR)
+            return 0;
+        if (r < 0)
+            return r;
+        now = monotonic_ms();
+    }
 }
