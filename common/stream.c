@@ -166,10 +166,9 @@ static void drop_subscriptions(struct stream_publisher *p)
 {
     struct bus_message m = BUS_MESSAGE_INIT;
     int r = 0;
-    for (int i = 0; i < 1000 && (r == 0 || r == -EMSGSIZE); i++) {
+    for (int i = 0; i < 1000 && (r == 0 || r == -EMSGSIZE); i++)
         r = bus_receive(p->xpub, &m);
-        bus_release(&m);
-    }
+    bus_release(&m);
 }
 
 static void send_on(struct stream_publisher *p, const char *topic, struct buf *body)
@@ -526,22 +525,20 @@ static int hear(struct stream_follower *f, const struct bus_message *m, struct e
     return 0;
 }
 
+/* Takes all that waits at the bell. */
 static int listen(struct stream_follower *f, struct err *err)
 {
     struct bus_message m = BUS_MESSAGE_INIT;
-    int r = 0;
-    for (;;) {
-        int got = bus_receive(f->bell, &m);
-        if (got == -EMSGSIZE)
-            continue;
+    int r = 0, got = 0;
+
+    while (r == 0 && (got == 0 || got == -EMSGSIZE)) {
+        got = bus_receive(f->bell, &m);
         if (got < 0)
-            break;
+            continue;
         f->heard_at_ms = monotonic_ms();
         r = hear(f, &m, err);
-        bus_release(&m);
-        if (r < 0)
-            break;
     }
+    bus_release(&m);
     return r;
 }
 
