@@ -187,6 +187,11 @@ static void bytes_that_are_no_such_part_are_refused(void **state)
     assert_false(reads_text("a\0\377b\0\0", 6, 16)); /* text holds no NUL */
     assert_false(reads_text("", 0, 16));
 
+    uint8_t bytes[8];
+    size_t len;
+    struct key_reader escape = { .rest = SLICE_STR("a\0\1\0\0") };
+    assert_false(key_read_bytes(&escape, bytes, sizeof(bytes), &len));
+
     struct key_reader r = { .rest = SLICE_STR("1234567") };
     assert_false(key_read_u64(&r, &number));
     assert_false(key_read_u8(&r, &byte)); /* stays failed */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -525,12 +526,19 @@ static void a_copy_begins_with_half_the_map_free(void **state)
     assert_int_equal(after.map_bytes, before.map_bytes * 2);
 }
 
+struct counters {
+    struct fixture *f;
+    pthread_barrier_t start;
+};
+
 /* Adds one to a counter in the table, many times. */
 static void *count_up(void *arg)
 {
-    struct fixture *f = arg;
+    struct counters *c = arg;
+    struct fixture *f = c->f;
     struct key k = text_key("counter");
 
+    pthread_barrier_wait(&c->start);
     for (int i = 0; i < 200; i++) {
         struct slice found;
         struct rd *rd;
@@ -538,9 +546,15 @@ static void *count_up(void *arg)
         uint32_t n = 0;
         bool unknown;
 
-        if (wr_begin(f->store, NULL, &wr) != 0 || rd_begin(f->store, NULL, &rd) != 0)
+        if (wr_begin(f->store, NULL, &wr) != 0)
             abort();
-        rd_end(rd);
+        /* The gate may close between any two of these, and must not hold up the one it waits for. */
+        for (int j = 0; j < 5; j++) {
+            if (rd_begin(f->store, NULL, &rd) != 0)
+                abort();
+            rd_end(rd);
+            sched_yield();
+        }
         if (rd_get_bytes(wr_rd(wr), &T_RAW, &k, &found) == 0)
             memcpy(&n, found.data, sizeof(n));
         n++;
@@ -555,16 +569,22 @@ static void writers_wait_for_each_other_and_for_a_reopening(void **state)
 {
     struct fixture *f = *state;
     struct key k = text_key("counter");
+    struct counters c = { .f = f };
     pthread_t threads[3];
     struct slice found;
     uint32_t n;
 
+    pthread_barrier_init(&c.start, NULL, ARRAY_LEN(threads) + 1);
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
-        pthread_create(&threads[i], NULL, count_up, f);
-    for (int i = 0; i < 20; i++)
+        pthread_create(&threads[i], NULL, count_up, &c);
+    pthread_barrier_wait(&c.start);
+    for (int i = 0; i < 200; i++) {
         assert_int_equal(store_reopen(f->store, &f->err), 0);
+        sched_yield();
+    }
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&c.start);
     struct rd *rd = snapshot(f);
     assert_int_equal(rd_get_bytes(rd, &T_RAW, &k, &found), 0);
     memcpy(&n, found.data, sizeof(n));
