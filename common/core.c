@@ -1,6 +1,6 @@
 /* core.c - opens a service's store, finds its methods, admits calls and answers queries.
  *
- * Commands are in core_commands.c, folding and replay in core_replay.c, verify in core_verify.c.
+ * Commands are in core_commands.c and core_record.c, folding and replay in core_replay.c, verify in core_verify.c.
  *
  * Admission is the same for queries and commands, in this order: the access rule (so that a stranger learns nothing
  * of the request's rules), the deadline, the size, the bytes. Only then anything is unpacked. */

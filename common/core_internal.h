@@ -1,4 +1,4 @@
-/* core_internal.h - what core.c, core_commands.c, core_replay.c and core_verify.c share. Nobody else includes it. */
+/* core_internal.h - what core.c, core_commands.c, core_record.c, core_replay.c and core_verify.c share. Nobody else includes it. */
 #pragma once
 #include "common/arena.h"
 #include "common/core.h"
@@ -50,6 +50,41 @@ void core_fail(struct core_call *call, int errnum, const char *what);
 void *core_new_message(struct arena *arena, const ProtobufCMessageDescriptor *type) must_check;
 /* Packs the response into the call's arena. False: answered with resource_exhausted. */
 bool core_pack_reply(struct core_call *call, const ProtobufCMessage *response) must_check;
+
+/* ---- a batch and its record (core_record.c) ---- */
+
+/* The batch at hand. */
+struct batch {
+    struct core *c;
+    struct core_call *const *calls;
+    size_t n;
+    int64_t now_ms;
+    struct id_source *ids;
+    struct arena *arena; /* what outlives the commit: events to be published */
+    struct core_commit *ret;
+    size_t events_room;
+
+    /* the run's */
+    struct wr *wr;
+    struct log_head head;   /* as the transaction found it */
+    uint64_t next_sequence; /* of the next event */
+    size_t first_event;     /* of the run, in ret->events */
+};
+
+/* Begins the record's bytes after b->head. */
+int batch_put_head(struct batch *b) must_check;
+/* Records the events: numbers, ids and bytes, in the record and among those to be published. On failure the caller takes back. */
+int batch_record_events(struct batch *b, const struct outcome *out, const char *caller_id,
+                        const char *trace) must_check;
+/* Applies what was just recorded: the last `out->n_events` of the commit. */
+int batch_apply_events(struct batch *b, const struct outcome *out) must_check;
+/* One more event to be published. */
+int batch_keep_event(struct batch *b, Fokus__Event__V1__Event *event) must_check;
+/* Puts the call's reply into the record's end; *ret are its packed bytes, until the next one. False: no room. */
+bool batch_record_reply(struct batch *b, const struct core_call *call, uint8_t hash[LOG_HASH_BYTES],
+                        uint64_t sequence, struct slice *ret) must_check;
+/* What tells one request from another under the same key. */
+void core_hash_request(const struct core_call *call, uint8_t ret[LOG_HASH_BYTES]);
 
 /* ---- the log's chain (core_replay.c) ---- */
 
