@@ -761,6 +761,7 @@ static int build_enum(struct builder *b, const Google__Protobuf__EnumDescriptorP
     sort_values(names, n, by_value_name);
     e->values = values;
     e->n_values = n;
+    e->null_value = strcmp(e->full_name, "google.protobuf.NullValue") == 0;
     e->by_number = numbers;
     e->by_name = names;
     return 0;

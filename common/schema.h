@@ -63,6 +63,7 @@ struct schema_enum {
     const char *full_name;
     const struct schema_enum_value *values; /* in order of declaration */
     size_t n_values;
+    bool null_value; /* google.protobuf.NullValue, which JSON writes as null */
     /* private to schema.c: the same, sorted; of several names for one number the first declared comes first */
     const struct schema_enum_value *by_number, *by_name;
 };
