@@ -258,6 +258,13 @@ static int settle(struct core *c, struct arena *arena, bool *ret_stored)
     return 0;
 }
 
+static void committed(struct batch *b)
+{
+    b->c->degraded[0] = '\0';
+    b->ret->record = b->head.record + 1;
+    b->ret->last_sequence = b->next_sequence - 1;
+}
+
 static enum run_end end_unknown(struct batch *b, size_t from, size_t to, const struct err *err)
 {
     struct core *c = b->c;
@@ -271,6 +278,8 @@ static enum run_end end_unknown(struct batch *b, size_t from, size_t to, const s
         answer_unsaved(b, from, to, cannot_tell, c->degraded);
     else if (!stored)
         answer_unsaved(b, from, to, cannot_save, c->degraded);
+    else
+        committed(b);
     return RUN_DONE;
 }
 
@@ -300,9 +309,7 @@ static enum run_end commit_run(struct batch *b, size_t from, size_t to)
         answer_unsaved(b, from, to, cannot_save, c->degraded);
         return RUN_DONE;
     }
-    c->degraded[0] = '\0';
-    b->ret->record = b->head.record + 1;
-    b->ret->last_sequence = b->next_sequence - 1;
+    committed(b);
     return RUN_DONE;
 }
 

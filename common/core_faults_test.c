@@ -142,6 +142,21 @@ static void a_failed_commit_degrades_until_the_next_success(void **state)
     assert_null(core_degraded(f->core));
 }
 
+static void a_commit_unheard_but_stored_is_told_like_any_other(void **state)
+{
+    struct core_fixture *f = *state;
+    struct core_call *call = add_note(f, "a", "Title");
+
+    fault_arm(FAULT_COMMITTED, 1);
+    run(f);
+    fault_arm(FAULT_COMMITTED, 0);
+    assert_int_equal(call->status.code, CODE_OK);
+    assert_int_equal(f->commit.record, 1);
+    assert_int_equal(f->commit.last_sequence, 1);
+    assert_int_equal(f->commit.n_events, 1);
+    assert_null(core_degraded(f->core));
+}
+
 static void hide_store(struct core_fixture *f, bool hide)
 {
     char hidden[100];
@@ -213,6 +228,7 @@ int main(void)
         CORE_TEST(every_commit_may_fail),
         CORE_TEST(every_commit_may_succeed_unheard),
         CORE_TEST(a_failed_commit_degrades_until_the_next_success),
+        CORE_TEST(a_commit_unheard_but_stored_is_told_like_any_other),
         CORE_TEST(a_commit_found_late_is_published_late),
         CORE_TEST(a_commit_that_was_lost_leaves_no_trace),
     };
