@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "common/buf.h"
-#include "common/schema.h"
 #include "common/packed.h"
+#include "common/schema.h"
 
 static inline void testing_read(const char *path, struct buf *to)
 {
