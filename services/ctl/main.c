@@ -1,0 +1,222 @@
+/* main.c - fokusctl, the operator's tool: the table of its commands, and their help. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "services/ctl/ctl.h"
+
+static const struct command commands[] = {
+    { "run", "", "start a whole system on this machine and keep it running",
+      "Starts every fokus-* program that stands beside fokusctl, the gateway last, restarts one "
+      "that\n"
+      "dies, and prints one line of JSON with all addresses when everything answers. SIGTERM or "
+      "Ctrl-C\n"
+      "stops it. A second system with another home and port runs beside the first.\n"
+      "\n"
+      "  --http ADDR:PORT   where the gateway listens   (default $FOKUS_HTTP, else "
+      "127.0.0.1:8080)\n"
+      "  --admin ADDR:PORT  its health and metrics      (default $FOKUS_ADMIN, else the next "
+      "port)\n"
+      "Port 0 takes a free one.\n"
+      "\n"
+      "  fokusctl run\n"
+      "  fokusctl run --home /srv/fokus --http 127.0.0.1:9000\n",
+      ctl_run },
+    { "status", "", "show each service: version, state, sequence, queue, calls/s, p99",
+      "  fokusctl status\n"
+      "  fokusctl status --json\n"
+      "Ends with 3 when a service that should run does not answer.\n",
+      ctl_status },
+    { "call", "METHOD [JSON|-]", "call any method of any service as the operator",
+      "METHOD is \"SERVICE.Method\", its full name, or its bare name when only one service has "
+      "it.\n"
+      "JSON is the request, \"-\" reads it from standard input, nothing means {}.\n"
+      "\n"
+      "  --timeout SECONDS  how long to wait (default 10)\n"
+      "  --key KEY          idempotency key: a command repeated with it is done once\n"
+      "\n"
+      "  fokusctl call directory.GetStatus\n"
+      "  fokusctl call GetOrganisation '{\"slug\":\"bris\"}'\n"
+      "  fokusctl call directory.ConfirmOrganisation - < request.json\n",
+      ctl_call },
+    { "import", "KIND FILE.csv", "import a CSV file, with or without a dry run",
+      "KIND is what some service imports: organisations, care-areas ... (a wrong KIND lists all).\n"
+      "The heading names fields; \"|\" stands between several values of one cell. Batches hold at "
+      "most\n"
+      "10,000 rows; each is stored whole or not at all. Rows count from 1, the heading not "
+      "counted.\n"
+      "\n"
+      "  --dry-run  only check and report\n"
+      "\n"
+      "  fokusctl import organisations organisations.csv --dry-run\n"
+      "  fokusctl import care-areas care_areas.csv --json\n"
+      "Ends with 1 when rows were refused.\n",
+      ctl_import },
+    { "events", "SERVICE", "print a service's events as JSON lines",
+      "  --from N      the first sequence wanted (default 1)\n"
+      "  --follow      go on as events come, until Ctrl-C\n"
+      "  --types A,B   only these types\n"
+      "\n"
+      "  fokusctl events directory --from 400\n"
+      "  fokusctl events directory --follow --types OrganisationRegistered,OrganisationRevised\n",
+      ctl_events },
+    { "backup", "SERVICE DIR", "copy a running service's store into an empty or new folder",
+      "  fokusctl backup directory /var/backups/directory-2026-11-21\n"
+      "The folder then holds data.mdb and backup.json, which says what it is and its checksum.\n",
+      ctl_backup },
+    { "restore", "SERVICE DIR", "put a backup in place of a stopped service's store",
+      "Checks the backup first; the old store is kept beside with a timestamp in its name.\n"
+      "\n"
+      "  fokusctl stop directory\n"
+      "  fokusctl restore directory /var/backups/directory-2026-11-21\n"
+      "  fokusctl start directory\n",
+      ctl_restore },
+    { "verify", "SERVICE", "check a running service's store against its log",
+      "Walks the log's hash chain, replays it into a scratch store and compares every table byte "
+      "for\n"
+      "byte. Ends with 1 when they differ.\n"
+      "\n"
+      "  fokusctl verify directory\n",
+      ctl_verify },
+    { "stop", "[SERVICE]", "stop one service, or the whole system",
+      "The rest goes on; calls to the stopped service are answered \"unavailable\".\n"
+      "\n"
+      "  fokusctl stop directory\n"
+      "  fokusctl stop\n",
+      ctl_stop },
+    { "start", "SERVICE", "start a stopped service",
+      "  fokusctl start directory\n"
+      "Starts the program as it now stands on disk: stop, install the new one, start is an "
+      "upgrade.\n",
+      ctl_start },
+    { "restart", "SERVICE", "stop a service and start it again", "  fokusctl restart directory\n",
+      ctl_restart },
+};
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int help_on(const struct command *c)
+{
+    printf("fokusctl %s%s%s - %s\n\n%s", c->name, *c->arguments ? " " : "", c->arguments,
+           c->summary, c->help);
+    return CTL_OK;
+}
+
+static int help(const struct ctl *ctl, const char *name)
+{
+    if (name) {
+        const struct command *c = find_command(name);
+        return c ? help_on(c)
+                 : ctl_fail(ctl, CTL_USAGE, "there is no command %s; see fokusctl help", name);
+    }
+    printf("fokusctl COMMAND [ARGUMENTS] - runs and looks after a FOKUS system\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        printf("  %-8s %-16s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+    printf(
+        "\nEvery command also takes:\n"
+        "  --home DIR   the system's folder (default $FOKUS_HOME, else ./var)\n"
+        "  --json       answers for programs: JSON on stdout, errors as JSON on stderr\n"
+        "  --help       what the command does, with examples; also: fokusctl help COMMAND\n"
+        "\n"
+        "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 the service does not answer.\n"
+        "Colours only on a terminal, and never when NO_COLOR is set.\n");
+    return CTL_OK;
+}
+
+/* What may stand anywhere on the command line, for every command. Taken out of argv; returns what is left, -1 for a mistake. */
+static int common_options(struct ctl *ctl, int argc, char **argv, bool *ret_help)
+{
+    int kept = 1;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            while (i < argc)
+                argv[kept++] = argv[i++];
+        } else if (strcmp(argv[i], "--json") == 0) {
+            ctl->json = true;
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            *ret_help = true;
+        } else if (strncmp(argv[i], "--home=", 7) == 0) {
+            ctl->home = argv[i] + 7;
+        } else if (strcmp(argv[i], "--home") == 0) {
+            if (++i == argc)
+                return ctl_fail(ctl, CTL_USAGE, "--home needs a folder"), -1;
+            ctl->home = argv[i];
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    argv[kept] = NULL;
+    return kept;
+}
+
+/* Absolute, since services and their sockets are addressed by it; it need not exist yet. */
+static int absolute_home(struct ctl *ctl)
+{
+    char folder[PATH_MAX];
+
+    if (!*ctl->home)
+        return ctl_fail(ctl, CTL_USAGE, "the home folder's name is empty");
+    if (ctl->home[0] == '/')
+        return 0;
+    if (!getcwd(folder, sizeof(folder)))
+        return ctl_fail(ctl, CTL_REFUSED, "cannot tell the current folder: %s", strerror(errno));
+    const char *relative = strncmp(ctl->home, "./", 2) == 0 ? ctl->home + 2 : ctl->home;
+    ctl->home = arena_printf(ctl->arena, "%s/%s", folder, relative);
+    return ctl->home ? 0 : ctl_fail(ctl, CTL_REFUSED, "out of memory");
+}
+
+static bool colourful(int fd)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(fd) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
+}
+
+static int run_command(struct ctl *ctl, const struct command *c, int argc, char **argv)
+{
+    int code = absolute_home(ctl);
+    return code != 0 ? code : c->run(ctl, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    const char *home = getenv("FOKUS_HOME");
+    struct ctl ctl = {
+        .home = home && *home ? home : "./var",
+        .colour_out = colourful(STDOUT_FILENO),
+        .colour_err = colourful(STDERR_FILENO),
+        .arena = arena_new(CTL_ARENA_BYTES),
+    };
+    bool wants_help = false;
+
+    if (!ctl.arena)
+        return ctl_fail(&ctl, CTL_REFUSED, "out of memory");
+    argc = common_options(&ctl, argc, argv, &wants_help);
+    int code = CTL_USAGE;
+    const struct command *c = argc > 1 ? find_command(argv[1]) : NULL;
+    if (argc < 0)
+        code = CTL_USAGE;
+    else if (argc == 1)
+        code = wants_help ? help(&ctl, NULL)
+                          : ctl_fail(&ctl, CTL_USAGE, "which command? see fokusctl help");
+    else if (strcmp(argv[1], "help") == 0)
+        code = help(&ctl, argc > 2 ? argv[2] : NULL);
+    else if (strcmp(argv[1], "--version") == 0)
+        code = printf("fokusctl %s\n", FOKUS_VERSION) > 0 ? CTL_OK : CTL_REFUSED;
+    else if (!c)
+        code = ctl_fail(&ctl, CTL_USAGE, "there is no command %s; see fokusctl help", argv[1]);
+    else
+        code = wants_help ? help_on(c) : run_command(&ctl, c, argc - 1, argv + 1);
+    bus_free(ctl.bus);
+    arena_free(ctl.arena);
+    return code;
+}
