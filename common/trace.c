@@ -287,15 +287,29 @@ int trace_parent_valid(const char *text)
     return after == '\0' || (after == '-' && strncmp(text, "00", 2) != 0);
 }
 
+/* Random bytes come in pools: a system call for each id would show in every call's time. */
+static void random_bytes(unsigned char *to, size_t len)
+{
+    static _Thread_local unsigned char pool[256];
+    static _Thread_local size_t left;
+
+    if (left < len) {
+        /* Up to 256 bytes come whole once the system is up; an all-zero id would be invalid. */
+        if (getrandom(pool, sizeof(pool), 0) != (ssize_t)sizeof(pool))
+            pool[0] |= 1;
+        left = sizeof(pool);
+    }
+    left -= len;
+    memcpy(to, pool + left, len);
+}
+
 static void random_hex(char *to, size_t chars)
 {
     unsigned char bytes[16] = { 0 };
     bool zero;
 
     do {
-        /* Up to 256 bytes come whole once the system is up; an all-zero id would be invalid. */
-        if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-            bytes[0] |= 1;
+        random_bytes(bytes, chars / 2);
         for (size_t i = 0; i < chars; i++)
             to[i] = "0123456789abcdef"[i % 2 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4];
     } while (!is_hex(to, chars, &zero) || zero);

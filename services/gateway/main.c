@@ -1,6 +1,7 @@
 /* main.c - the gateway's process: options, one loop around HTTP and ZeroMQ, and an orderly end. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,6 +320,8 @@ int main(int argc, char **argv)
     if (code >= 0)
         return code;
     trace_init("gateway");
+    /* Without fast bins: they are emptied all at once whenever a longer answer is freed, which costs more than they give. */
+    (void)mallopt(M_MXFAST, 0);
     raise_descriptor_limit();
     p.signals = take_signals();
     int r = p.signals < 0 ? err_set(&err, errno, "cannot take signals") : start(&p, &o, &err);
