@@ -668,7 +668,7 @@ static int run_program(struct process *p, const char *option, const char *value)
         int fd = open(p->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
             _exit(99);
-        (void)execl("bin/fokus-notes", "fokus-notes", option, value, (char *)NULL);
+        (void)execl("toy/fokus-notes", "fokus-notes", option, value, (char *)NULL);
         _exit(98);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);

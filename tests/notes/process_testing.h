@@ -62,7 +62,7 @@ static inline void spawn(struct process *p)
     int fd = open(p->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
         _exit(99);
-    (void)execl("bin/fokus-notes", "fokus-notes", "--home", p->home, (char *)NULL);
+    (void)execl("toy/fokus-notes", "fokus-notes", "--home", p->home, (char *)NULL);
     _exit(98);
 }
 
