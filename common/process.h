@@ -90,6 +90,7 @@ struct service {
 
     /* the turn's */
     int64_t turn_us, turn_ms; /* monotonic and wall clock at its start */
+    int64_t now_us;           /* monotonic, as last looked at */
     struct arena *scratch;    /* reset after each query */
     struct rd *snapshot;      /* begun by its first query */
     uint64_t snapshot_sequence;

@@ -407,7 +407,7 @@ static void run_loop(struct loop *l)
 
     while (!l->stop) {
         int r = bus_poll(items, ARRAY_LEN(items), wait_ms(l));
-        s->turn_us = clock_us();
+        s->turn_us = s->now_us = clock_us();
         s->turn_ms = wall_ms();
         if (r > 0) {
             take_back(s);

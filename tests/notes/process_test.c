@@ -1,6 +1,10 @@
 /* The process around the core: what only shows with real sockets, threads and signals. */
 #include "tests/notes/process_testing.h"
 
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
 #include "fokus/event/v1/event.pb-c.h"
 
 static void calls_of_one_frame_are_each_answered(void **state)
@@ -709,6 +713,41 @@ static void a_home_too_deep_for_a_socket_is_refused_with_the_reason(void **state
     assert_non_null(strstr(log_text(p), "choose a shorter home folder"));
 }
 
+/* Reads what systemd would get until a message begins so; waits. */
+static void expect_notice(int fd, const char *begin)
+{
+    char text[200];
+    do {
+        ssize_t len = recv(fd, text, sizeof(text) - 1, 0);
+        assert_true(len > 0);
+        text[len] = '\0';
+    } while (strncmp(text, begin, strlen(begin)) != 0);
+}
+
+static void systemd_is_told_of_start_life_and_end(void **state)
+{
+    struct process *p = *state;
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
+
+    assert_int_equal(stop(p, SIGTERM), 0);
+    disconnect(p);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", p->home);
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    assert_int_equal(setenv("NOTIFY_SOCKET", address.sun_path, 1), 0);
+    assert_int_equal(setenv("WATCHDOG_USEC", "200000", 1), 0);
+    start(p);
+    assert_int_equal(unsetenv("NOTIFY_SOCKET") + unsetenv("WATCHDOG_USEC"), 0);
+    expect_notice(fd, "READY=1\nSTATUS=serving");
+    expect_notice(fd, "WATCHDOG=1");
+    expect_notice(fd, "WATCHDOG=1");
+    assert_int_equal(stop(p, SIGTERM), 0);
+    expect_notice(fd, "STOPPING=1");
+    assert_int_equal(close(fd), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -736,6 +775,7 @@ int main(void)
         PROCESS(log_lines_never_hold_what_a_call_carried),
         PROCESS(a_backup_can_be_read_and_says_what_it_is),
         PROCESS(verify_finds_a_sound_store_identical),
+        PROCESS(systemd_is_told_of_start_life_and_end),
         PROCESS(options_are_explained),
         PROCESS(a_second_process_on_the_same_store_is_refused),
         PROCESS(a_home_too_deep_for_a_socket_is_refused_with_the_reason),
