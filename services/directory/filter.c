@@ -188,6 +188,10 @@ int filter_fits(const struct filter *f, struct slice facets, bool *ret)
 
 /* ---- making ready ---- */
 
+enum {
+    MAX_DUPLICATES = 1000
+}; /* of one federation; the children of further ones are not found under it */
+
 static void bits_of(const void *values, size_t n, uint32_t *ret)
 {
     const int *numbers = values; /* protobuf-c's enums are ints */
@@ -208,7 +212,7 @@ static int find_parents(const struct rd *rd, struct arena *arena, const char *sl
     const char *first = r == 0 ? o->slug : slug;
     if (r < 0 && r != -ENOENT)
         return r;
-    const char **parents = arena_calloc(arena, MAX_REDIRECTS, sizeof(*parents));
+    const char **parents = arena_calloc(arena, MAX_DUPLICATES, sizeof(*parents));
     if (!parents)
         return -ENOMEM;
     size_t n = 0;
@@ -217,7 +221,7 @@ static int find_parents(const struct rd *rd, struct arena *arena, const char *sl
         struct scan s;
         struct key prefix = KEY_INIT;
         scan_prefix(&s, rd, &T_MERGED_INTO, key_text(&prefix, parents[i]));
-        while (n < MAX_REDIRECTS && scan_next(&s)) {
+        while (n < MAX_DUPLICATES && scan_next(&s)) {
             struct key_reader reader = { .rest = s.key };
             char target[101], duplicate[101];
             if (!key_read_text(&reader, target, sizeof(target)) ||

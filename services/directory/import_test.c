@@ -173,6 +173,37 @@ TEST(reports_are_bounded_and_the_rest_is_counted)
     assert_true(response->reports_dropped >= 1000);
 }
 
+TEST(overlong_slugs_are_reported_and_fail_nothing)
+{
+    char slug[150 * 4 + 1] = { 0 };
+    for (size_t i = 0; i + 4 < sizeof(slug); i += 4)
+        memcpy(slug + i, "\xf0\x9f\x98\x80", 4); /* 600 bytes: longer than any key */
+    OrganisationRow row = a_row(slug, "A"), other = a_row("b", "B");
+    other.parent_slug = slug;
+    row.care_areas = (char *[]) { slug };
+    row.n_care_areas = 1;
+    OrganisationRow *rows[] = { &row, &other };
+    const ImportOrganisationsResponse *response = import(rows, 2, false);
+    assert_true(is_reported(response, 1, "slug"));
+    assert_true(is_reported(response, 1, "care_areas"));
+    assert_true(is_reported(response, 2, "parent_slug"));
+}
+
+TEST(a_municipality_lies_in_a_region_stated)
+{
+    given_reference_data();
+    char *region[] = { "12" }, *municipality[] = { "0114" };
+    OrganisationRow row = a_row("a", "A");
+    row.region_code = region;
+    row.n_region_code = 1;
+    row.municipality_code = municipality;
+    row.n_municipality_code = 1;
+    OrganisationRow *rows[] = { &row };
+    assert_true(is_reported(import(rows, 1, false), 1, "municipality_code"));
+    row.n_region_code = 0;
+    assert_true(import(rows, 1, false)->accepted);
+}
+
 TEST(no_rows_are_right_and_change_nothing)
 {
     const ImportOrganisationsResponse *response = import(NULL, 0, false);

@@ -39,7 +39,7 @@ TEST(every_mistake_of_a_registration_is_told_at_once)
 {
     Organisation o = ORGANISATION_INIT;
     char *places[] = { "99" }, *areas[] = { "ingen-sadan", "ingen-sadan" };
-    char *municipalities[] = { "9999" };
+    char *municipalities[] = { "9999" }, *former[] = { "" };
     o.slug = "x";
     o.region_codes = places;
     o.n_region_codes = 1;
@@ -48,6 +48,8 @@ TEST(every_mistake_of_a_registration_is_told_at_once)
     o.care_areas = areas;
     o.n_care_areas = 2;
     o.parent_slug = "ingen";
+    o.former_names = former;
+    o.n_former_names = 1;
     register_organisation(&o);
     then_refused(CODE_INVALID_ARGUMENT);
     then_violation("organisation.name");
@@ -57,6 +59,7 @@ TEST(every_mistake_of_a_registration_is_told_at_once)
     then_violation("organisation.municipality_codes");
     then_violation("organisation.care_areas");
     then_violation("organisation.parent_slug");
+    then_violation("organisation.former_names");
     assert_null(get_organisation("x"));
     then_refused(CODE_NOT_FOUND);
 }

@@ -84,6 +84,20 @@ static void check_listed(const struct rd *rd, struct complaints *c, const char *
     }
 }
 
+/* Whoever states regions states those of the municipalities, too. */
+static void check_municipalities_lie_in_regions(struct complaints *c, const Organisation *o)
+{
+    for (size_t i = 0; i < o->n_municipality_codes && o->n_region_codes > 0; i++) {
+        bool found = false;
+        for (size_t j = 0; j < o->n_region_codes && !found; j++)
+            found = strncmp(o->municipality_codes[i], o->region_codes[j], 2) == 0;
+        if (!found)
+            complain(c, c->import ? "municipality_code" : "municipality_codes",
+                     "'%.40s' lies in region %.2s, which is not among the regions stated",
+                     o->municipality_codes[i], o->municipality_codes[i]);
+    }
+}
+
 static int by_slug(const void *key, const void *member)
 {
     return strcmp(key, ((const struct batch_row *)member)->row->slug);
@@ -119,6 +133,10 @@ static int check_parent(const struct rd *rd, const struct batch *batch, const Or
                         struct complaints *c)
 {
     const char *above = o->parent_slug;
+    if (*above && !text_is_slug(above)) {
+        check_slug(c, "parent_slug", above);
+        return 0;
+    }
     for (int steps = 0; *above; steps++) {
         if (strcmp(above, o->slug) == 0) {
             complain(c, "parent_slug", "'%.100s' would be above itself", o->slug);
@@ -150,8 +168,11 @@ int check_organisation(const struct rd *rd, const struct batch *batch, const Org
         complain(c, "name", "must not be empty");
     check_line(c, "name", o->name, 200);
     check_line(c, "short_name", o->short_name, 60);
-    for (size_t i = 0; i < o->n_former_names; i++)
+    for (size_t i = 0; i < o->n_former_names; i++) {
+        if (!*o->former_names[i])
+            complain(c, "former_names", "must not hold an empty name");
         check_line(c, "former_names", o->former_names[i], 200);
+    }
     if (o->kind < ORGANISATION_KIND_PATIENT_ASSOCIATION || o->kind > ORGANISATION_KIND_OTHER)
         complain(c, "kind",
                  "must be one of patient_association, network, umbrella, authority, region, "
@@ -171,6 +192,7 @@ int check_organisation(const struct rd *rd, const struct batch *batch, const Org
                  o->n_region_codes, &T_REGION, "region");
     check_listed(rd, c, c->import ? "municipality_code" : "municipality_codes",
                  o->municipality_codes, o->n_municipality_codes, &T_MUNICIPALITY, "municipality");
+    check_municipalities_lie_in_regions(c, o);
     check_listed(rd, c, "care_areas", o->care_areas, o->n_care_areas, &T_CARE_AREA, "care area");
     return check_parent(rd, batch, o, c);
 }

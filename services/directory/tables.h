@@ -40,7 +40,7 @@ int directory_apply(struct wr *wr, const struct fact *fact, const void *event);
 
 enum { NAME_WHOLE = 0, NAME_FROM_WORD = 1 };
 enum { CONTENT_SUGGESTION = 1, CONTENT_ERROR_REPORT = 2, CONTENT_HASH_BYTES = 16 };
-enum { MAX_REDIRECTS = 64 }; /* merges one after the other that a slug is followed through */
+enum { MAX_REDIRECTS = 10000 }; /* merges cannot make a circle; more than this is a broken store */
 
 /* A key of one text or one number, for look-ups in passing. */
 #define KEY_TEXT(text)  key_text(&KEY_INIT, (text))
