@@ -832,7 +832,7 @@ static int write_merged(struct writer *w, const struct schema_message *m,
     size_t all = 0;
     while (walk_number(&k, f->number, &v) == 1)
         all++;
-    struct slice *runs = calloc(all, sizeof(*runs));
+    struct slice *runs = calloc(all + 1, sizeof(*runs));
     if (!runs)
         return -ENOMEM;
     int rc = find_singular(m, f, parts, &v, runs, &n);
