@@ -1,7 +1,7 @@
 /* backup.c - fokusctl backup and restore.
  *
  * A backup is a folder with data.mdb (a compact copy of the store) and backup.json (what it is, and its checksum). The service makes
- * the copy while it runs; a restore is made while it does not. Nothing is overwritten: the store that stood there is moved aside, and
+ * both while it runs; a restore is made while it does not. Nothing is overwritten: the store that stood there is moved aside, and
  * the new one appears whole, by one rename. */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,14 +34,13 @@ static int sync_folder(const char *path)
     return fd >= 0 && fsync(fd) == 0 ? 0 : -errno;
 }
 
-/* 2026-11-21T12:00:00Z, or 20261121T120000Z for names. */
-static void time_text(bool for_names, char ret[32])
+/* 20261121T120000Z: for names. */
+static void time_text(char ret[32])
 {
     time_t now = time(NULL);
     struct tm t;
 
-    if (!gmtime_r(&now, &t) ||
-        strftime(ret, 32, for_names ? "%Y%m%dT%H%M%SZ" : "%Y-%m-%dT%H:%M:%SZ", &t) == 0)
+    if (!gmtime_r(&now, &t) || strftime(ret, 32, "%Y%m%dT%H%M%SZ", &t) == 0)
         ret[0] = '\0';
 }
 
@@ -56,42 +55,28 @@ static char *absolute(struct ctl *ctl, const char *path)
     return getcwd(folder, sizeof(folder)) ? arena_printf(ctl->arena, "%s/%s", folder, path) : NULL;
 }
 
-/* backup.json: the answer to Backup, and whose it is. */
-static void write_card(struct buf *out, const char *service,
-                       const Fokus__Runtime__V1__BackupResponse *b)
+static int print_backup_as_json(struct ctl *ctl, const char *service, const char *folder,
+                                const Fokus__Runtime__V1__BackupResponse *b)
 {
-    char when[32];
+    struct buf out = BUF_INIT(64 * 1024);
 
-    time_text(false, when);
-    buf_append_str(out, "{\"service\":");
-    json_string(out, service, strlen(service));
-    buf_printf(out,
-               ",\"time\":\"%s\",\"log_id\":\"%s\",\"schema\":%u,\"last_sequence\":%" PRIu64
+    buf_append_str(&out, "{\"service\":");
+    json_string(&out, service, strlen(service));
+    buf_append_str(&out, ",\"directory\":");
+    json_string(&out, folder, strlen(folder));
+    buf_printf(&out,
+               ",\"log_id\":\"%s\",\"schema\":%u,\"last_sequence\":%" PRIu64
                ",\"last_record\":%" PRIu64 ",\"size_bytes\":%" PRIu64 ",\"checksum\":\"%s\"}",
-               when, b->log_id, b->schema, b->last_sequence, b->last_record, b->size_bytes,
-               b->checksum);
-}
-
-static int store_card(struct ctl *ctl, const char *folder, const struct buf *card)
-{
-    char *path = arena_printf(ctl->arena, "%s/backup.json", folder);
-
-    if (!path || card->failed)
-        return ctl_fail(ctl, CTL_REFUSED, "out of memory");
-    if (access(path, F_OK) == 0)
-        return 0; /* the service wrote one */
-    AUTO(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, card->data, card->len) != (ssize_t)card->len ||
-        write(fd, "\n", 1) != 1 || fsync(fd) < 0 || sync_folder(folder) < 0)
-        return ctl_fail(ctl, CTL_REFUSED, "cannot write %s: %s", path, strerror(errno));
-    return 0;
+               b->log_id, b->schema, b->last_sequence, b->last_record, b->size_bytes, b->checksum);
+    int code = ctl_print_json(ctl, &out);
+    buf_free(&out);
+    return code;
 }
 
 static int take_backup(struct ctl *ctl, struct remote *r, char *folder)
 {
     Fokus__Runtime__V1__BackupRequest request = FOKUS__RUNTIME__V1__BACKUP_REQUEST__INIT;
     const Fokus__Runtime__V1__BackupResponse *b;
-    struct buf card = BUF_INIT(CARD_MAX);
 
     if (mkdir(folder, 0700) < 0 && errno != EEXIST)
         return ctl_fail(ctl, CTL_REFUSED, "cannot make the folder %s: %s", folder, strerror(errno));
@@ -100,17 +85,13 @@ static int take_backup(struct ctl *ctl, struct remote *r, char *folder)
                               &fokus__runtime__v1__backup_response__descriptor, CTL_LONG_MS, &b);
     if (code != 0)
         return code;
-    write_card(&card, r->name, b);
-    code = store_card(ctl, folder, &card);
-    if (code == 0 && ctl->json)
-        code = ctl_print_json(ctl, &card);
-    else if (code == 0)
-        printf("%s: backup in %s\n  %" PRIu64 " bytes, up to event %" PRIu64 " (record %" PRIu64
-               "), schema %u\n  log %s\n  checksum %s\n",
-               r->name, folder, b->size_bytes, b->last_sequence, b->last_record, b->schema,
-               b->log_id, b->checksum);
-    buf_free(&card);
-    return code;
+    if (ctl->json)
+        return print_backup_as_json(ctl, r->name, folder, b);
+    printf("%s: backup in %s\n  %" PRIu64 " bytes, up to event %" PRIu64 " (record %" PRIu64
+           "), schema %u\n  log %s\n  checksum %s\n",
+           r->name, folder, b->size_bytes, b->last_sequence, b->last_record, b->schema, b->log_id,
+           b->checksum);
+    return CTL_OK;
 }
 
 int ctl_backup(struct ctl *ctl, int argc, char **argv)
@@ -296,7 +277,7 @@ static int restore(struct restore *re)
     char when[32];
     AUTO(close_fd) int owner = -1;
 
-    time_text(true, when);
+    time_text(when);
     char *parent = arena_printf(ctl->arena, "%s/store", ctl->home);
     re->store = arena_printf(ctl->arena, "%s/store/%s", ctl->home, re->service);
     re->fresh = arena_printf(ctl->arena, "%s.restoring-%d", re->store, (int)getpid());

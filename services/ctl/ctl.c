@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #include "common/json.h"
-#include "fokus/runtime/v1/runtime.pb-c.h"
+#include "common/service.h"
+#include "fokus/runtime/v1/runtime.fokus.h"
 
 /* ---- saying things ---- */
 
@@ -295,6 +296,8 @@ void remote_close(struct remote *r)
         client_free(r->client);
     if (r->schema)
         schema_close(r->schema);
+    if (r->runtime)
+        schema_close(r->runtime);
     *r = (struct remote) { 0 };
 }
 
@@ -346,5 +349,8 @@ int remote_describe(struct ctl *ctl, struct remote *r)
     if (schema_open(&r->schema, d->descriptor_set.data, d->descriptor_set.len, &err) < 0)
         return ctl_fail(ctl, CTL_REFUSED, "%s: its description cannot be used: %s", r->name,
                         err.text);
+    if (schema_open(&r->runtime, runtime_contract.descriptor_set,
+                    runtime_contract.descriptor_set_len, &err) < 0)
+        return ctl_fail(ctl, CTL_REFUSED, "the runtime's description cannot be used: %s", err.text);
     return 0;
 }

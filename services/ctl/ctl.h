@@ -101,7 +101,8 @@ struct remote {
     char name[CTL_NAME_MAX + 1];
     char *endpoint; /* in the arena */
     struct client *client;
-    struct schema *schema; /* after remote_describe() */
+    struct schema *schema;  /* after remote_describe(): its own */
+    struct schema *runtime; /* and what every service answers */
 };
 
 /* 0, or the exit code with the reason said. remote_close() is due in any case. */

@@ -63,12 +63,27 @@ static void note_kind(const struct schema_method *m, struct search *s)
         add_word(&s->kinds, kebab);
 }
 
+/* The first method of a schema that is wanted, or NULL. */
+static const struct schema_method *search_schema(const struct schema *schema,
+                                                 const struct wanted *w, struct search *s)
+{
+    const struct schema_method *hit = NULL;
+    size_t n;
+
+    const struct schema_method *methods = schema_methods(schema, &n);
+    for (size_t i = 0; i < n; i++) {
+        note_kind(&methods[i], s);
+        if (!hit && matches(w, &methods[i]))
+            hit = &methods[i];
+    }
+    return hit;
+}
+
 /* Looks through one service; keeps it open in *ret when it is the first that has the method. */
 static int search_service(struct ctl *ctl, const char *service, const struct wanted *w,
                           struct search *s, struct found *ret)
 {
     struct remote r;
-    size_t n;
 
     int code = remote_open(ctl, service, &r);
     if (code == 0)
@@ -77,13 +92,9 @@ static int search_service(struct ctl *ctl, const char *service, const struct wan
         remote_close(&r);
         return code;
     }
-    const struct schema_method *methods = schema_methods(r.schema, &n);
-    const struct schema_method *hit = NULL;
-    for (size_t i = 0; i < n; i++) {
-        note_kind(&methods[i], s);
-        if (!hit && matches(w, &methods[i]))
-            hit = &methods[i];
-    }
+    const struct schema_method *hit = search_schema(r.schema, w, s);
+    if (!hit)
+        hit = search_schema(r.runtime, w, s);
     if (hit) {
         s->hits++;
         add_word(&s->services, service);

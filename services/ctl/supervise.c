@@ -323,15 +323,30 @@ static void read_line(struct child *c)
 
 /* ---- the loop ---- */
 
-void supervise_stop_all(struct supervisor *s, int64_t now_ms)
+static bool gateway_stopped(const struct supervisor *s)
 {
-    s->stopping = true;
+    for (size_t i = 0; i < s->n_children; i++)
+        if (s->children[i].gateway && s->children[i].state != CHILD_STOPPED)
+            return false;
+    return true;
+}
+
+/* The gateway goes first, so that nobody is let in any more; the services when it is gone. */
+static void stop_next(struct supervisor *s, int64_t now_ms)
+{
     for (size_t i = 0; i < s->n_children; i++) {
         struct child *c = &s->children[i];
-        c->start_after_stop = false;
         if (c->gateway || c->state == CHILD_WAITING)
             supervise_stop(c, now_ms);
     }
+    for (size_t i = 0; i < s->n_children && gateway_stopped(s); i++)
+        supervise_stop(&s->children[i], now_ms);
+}
+
+void supervise_stop_all(struct supervisor *s, int64_t now_ms)
+{
+    s->stopping = true;
+    stop_next(s, now_ms);
 }
 
 void supervise_kill_all(struct supervisor *s)
@@ -357,14 +372,6 @@ bool supervise_all_stopped(const struct supervisor *s)
     return true;
 }
 
-static bool gateway_stopped(const struct supervisor *s)
-{
-    for (size_t i = 0; i < s->n_children; i++)
-        if (s->children[i].gateway && s->children[i].state != CHILD_STOPPED)
-            return false;
-    return true;
-}
-
 static void child_turn(struct supervisor *s, struct child *c, int64_t now_ms)
 {
     if (c->output >= 0)
@@ -377,8 +384,6 @@ static void child_turn(struct supervisor *s, struct child *c, int64_t now_ms)
         say(c, "did not stop in time and is killed");
         kill(c->pid, SIGKILL);
         c->due_ms = now_ms + SUPERVISE_STOP_MS;
-    } else if (s->stopping && !c->gateway && gateway_stopped(s)) {
-        supervise_stop(c, now_ms);
     }
 }
 
@@ -387,6 +392,8 @@ void supervise_turn(struct supervisor *s, int64_t now_ms)
     reap(s, now_ms);
     for (size_t i = 0; i < s->n_children; i++)
         child_turn(s, &s->children[i], now_ms);
+    if (s->stopping)
+        stop_next(s, now_ms);
 }
 
 size_t supervise_items(struct supervisor *s, struct bus_item *items, size_t room)
