@@ -11,8 +11,8 @@
 
 /* ---- telling what is wrong ---- */
 
-static void report(struct import *import, uint32_t row, const char *field, const char *format,
-                   va_list args)
+__attribute__((format(printf, 4, 0))) static void
+report(struct import *import, uint32_t row, const char *field, const char *format, va_list args)
 {
     if (import->n_reports == IMPORT_MAX_REPORTS) {
         import->dropped++;

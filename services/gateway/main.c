@@ -35,7 +35,7 @@ static const char HELP[] =
     "  --http ADDRESS:PORT      the public listener (default $FOKUS_HTTP, else 127.0.0.1:8080)\n"
     "  --admin ADDRESS:PORT     /livez /readyz /metrics (default $FOKUS_ADMIN, else 127.0.0.1 and "
     "the port after)\n"
-    "  --service NAME=ENDPOINT  a service elsewhere, such as directory=tcp://10.0.0.7:7001; may be "
+    "  --service NAME=ENDPOINT  a service elsewhere, such as NAME=tcp://10.0.0.7:7001; may be "
     "repeated\n"
     "  --idle-seconds N         a connection without traffic is closed (default 15)\n"
     "  --request-seconds N      a request must have come in whole, its answer be taken (default "
