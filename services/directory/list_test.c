@@ -26,28 +26,30 @@ TEST(every_query_answers_in_an_empty_directory)
     assert_int_equal(all->total_size, 0);
     assert_null(get_organisation("a"));
     then_refused(CODE_NOT_FOUND);
-#define ASK_EMPTY(method, Request, REQUEST, Response)                                              \
-    do {                                                                                           \
-        Request request = REQUEST##_REQUEST_INIT;                                                  \
-        Response *response;                                                                        \
-        ask(editor(), method, &request, &response);                                                \
-        then_ok();                                                                                 \
-    } while (0)
-    ASK_EMPTY("CountOrganisations", CountOrganisationsRequest, COUNT_ORGANISATIONS,
-              CountOrganisationsResponse);
-    ASK_EMPTY("FindDuplicates", FindDuplicatesRequest, FIND_DUPLICATES, FindDuplicatesResponse);
-    ASK_EMPTY("LookUpTerms", LookUpTermsRequest, LOOK_UP_TERMS, LookUpTermsResponse);
-    ASK_EMPTY("ListCareAreas", ListCareAreasRequest, LIST_CARE_AREAS, ListCareAreasResponse);
-    ASK_EMPTY("ListRights", ListRightsRequest, LIST_RIGHTS, ListRightsResponse);
-    ASK_EMPTY("ListRegions", ListRegionsRequest, LIST_REGIONS, ListRegionsResponse);
-    ASK_EMPTY("ListHealthcareRegions", ListHealthcareRegionsRequest, LIST_HEALTHCARE_REGIONS,
-              ListHealthcareRegionsResponse);
-    ASK_EMPTY("ListMunicipalities", ListMunicipalitiesRequest, LIST_MUNICIPALITIES,
-              ListMunicipalitiesResponse);
-    ASK_EMPTY("ListHelplines", ListHelplinesRequest, LIST_HELPLINES, ListHelplinesResponse);
-    ASK_EMPTY("ListSuggestions", ListSuggestionsRequest, LIST_SUGGESTIONS, ListSuggestionsResponse);
-    ASK_EMPTY("ListErrorReports", ListErrorReportsRequest, LIST_ERROR_REPORTS,
-              ListErrorReportsResponse);
+    static const struct {
+        const char *method;
+        const ProtobufCMessageDescriptor *request;
+    } empty[] = {
+        { "CountOrganisations", COUNT_ORGANISATIONS_REQUEST_DESCRIPTOR },
+        { "FindDuplicates", FIND_DUPLICATES_REQUEST_DESCRIPTOR },
+        { "LookUpTerms", LOOK_UP_TERMS_REQUEST_DESCRIPTOR },
+        { "ListCareAreas", LIST_CARE_AREAS_REQUEST_DESCRIPTOR },
+        { "ListRights", LIST_RIGHTS_REQUEST_DESCRIPTOR },
+        { "ListRegions", LIST_REGIONS_REQUEST_DESCRIPTOR },
+        { "ListHealthcareRegions", LIST_HEALTHCARE_REGIONS_REQUEST_DESCRIPTOR },
+        { "ListMunicipalities", LIST_MUNICIPALITIES_REQUEST_DESCRIPTOR },
+        { "ListHelplines", LIST_HELPLINES_REQUEST_DESCRIPTOR },
+        { "ListSuggestions", LIST_SUGGESTIONS_REQUEST_DESCRIPTOR },
+        { "ListErrorReports", LIST_ERROR_REPORTS_REQUEST_DESCRIPTOR },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(empty); i++) {
+        ProtobufCMessage *request = test_malloc(empty[i].request->sizeof_message);
+        protobuf_c_message_init(empty[i].request, request);
+        void *response;
+        ask(editor(), empty[i].method, request, &response);
+        then_ok();
+        test_free(request);
+    }
     FindByNameRequest find = FIND_BY_NAME_REQUEST_INIT;
     find.query = "a";
     FindByNameResponse *found;
