@@ -13,7 +13,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "common/wire.h"
 
 enum {
     DEFAULT_IN_FLIGHT = 10000,
@@ -281,72 +282,6 @@ static void endpoint_lost(struct client *c, size_t endpoint)
 
 /* ---- reading replies ---- */
 
-struct reader {
-    const uint8_t *at, *end;
-    bool failed;
-};
-
-static uint64_t read_varint(struct reader *r)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 64 && r->at < r->end; shift += 7) {
-        uint8_t byte = *r->at++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80))
-            return value;
-    }
-    r->failed = true;
-    return 0;
-}
-
-struct wire_field {
-    uint32_t number;
-    uint64_t varint;
-    struct slice bytes;
-};
-
-/* Takes the next field; false at the end or when the bytes are no such thing. */
-static bool read_field(struct reader *r, struct wire_field *ret)
-{
-    if (r->failed || r->at == r->end)
-        return false;
-    uint64_t tag = read_varint(r);
-    size_t left = (size_t)(r->end - r->at);
-    *ret = (struct wire_field) { .number = (uint32_t)(tag >> 3) };
-    switch (tag & 7) {
-    case 0:
-        ret->varint = read_varint(r);
-        break;
-    case 2: {
-        uint64_t len = read_varint(r);
-        left = (size_t)(r->end - r->at);
-        if (r->failed || len > left) {
-            r->failed = true;
-            break;
-        }
-        ret->bytes = (struct slice) { r->at, (size_t)len };
-        r->at += len;
-        break;
-    }
-    case 1:
-    case 5: {
-        size_t len = (tag & 7) == 1 ? 8 : 4;
-        r->failed = r->failed || len > left;
-        r->at += r->failed ? 0 : len;
-        break;
-    }
-    default:
-        r->failed = true;
-    }
-    return !r->failed;
-}
-
-static struct reader read_slice(struct slice bytes)
-{
-    return (struct reader) { bytes.data, bytes.data + bytes.len, false };
-}
-
 static const char *read_text(struct client *c, struct slice bytes)
 {
     const char *text = arena_strndup(c->arena, (const char *)bytes.data, bytes.len);
@@ -357,6 +292,8 @@ static const char *read_text(struct client *c, struct slice bytes)
 static bool read_violation(struct client *c, struct slice bytes, struct client_reply *reply)
 {
     struct violation *all = (struct violation *)reply->violations; /* made just below */
+    struct wire_field f;
+    int r;
 
     if (reply->n_violations == STATUS_MAX_VIOLATIONS)
         return true;
@@ -366,49 +303,39 @@ static bool read_violation(struct client *c, struct slice bytes, struct client_r
         return true;
     struct violation *v = &all[reply->n_violations];
     *v = (struct violation) { "", "" };
-    struct reader r = read_slice(bytes);
-    for (struct wire_field f; read_field(&r, &f);) {
-        if (f.number == 1 && f.bytes.data)
+    while ((r = wire_next_field(&bytes, &f)) > 0) {
+        if (f.number == 1 && f.type == WIRE_BYTES)
             v->field = read_text(c, f.bytes);
-        else if (f.number == 2 && f.bytes.data)
+        else if (f.number == 2 && f.type == WIRE_BYTES)
             v->description = read_text(c, f.bytes);
     }
     reply->violations = all;
     reply->n_violations++;
-    return !r.failed;
+    return r == 0;
 }
 
 static bool read_header(struct client *c, struct slice bytes, struct client_reply *reply,
                         uint64_t *ret_number)
 {
-    struct reader r = read_slice(bytes);
     struct wire_field f;
+    int r;
 
-    while (read_field(&r, &f)) {
-        switch (f.number) {
-        case 1:
-            *ret_number = f.varint;
-            break;
-        case 2:
-            reply->code = f.varint <= CODE_UNAUTHENTICATED ? (enum code)f.varint : CODE_UNKNOWN;
-            break;
-        case 3:
-            if (f.bytes.data)
-                reply->message = read_text(c, f.bytes);
-            break;
-        case 4:
-            if (!f.bytes.data || !read_violation(c, f.bytes, reply))
-                return false;
-            break;
-        case 5:
-            reply->log_sequence = f.varint;
-            break;
-        case 6:
-            reply->repeated = f.varint != 0;
-            break;
-        }
+    while ((r = wire_next_field(&bytes, &f)) > 0) {
+        bool text = f.type == WIRE_BYTES;
+        if (f.number == 1 && !text)
+            *ret_number = f.value;
+        else if (f.number == 2 && !text)
+            reply->code = f.value <= CODE_UNAUTHENTICATED ? (enum code)f.value : CODE_UNKNOWN;
+        else if (f.number == 3 && text)
+            reply->message = read_text(c, f.bytes);
+        else if (f.number == 4 && text && !read_violation(c, f.bytes, reply))
+            return false;
+        else if (f.number == 5 && !text)
+            reply->log_sequence = f.value;
+        else if (f.number == 6 && !text)
+            reply->repeated = f.value != 0;
     }
-    return !r.failed;
+    return r == 0;
 }
 
 /* Whether another attempt may do better than this answer. */
@@ -422,16 +349,19 @@ static bool worth_repeating(const struct client *c, const struct slot *s,
 static bool take_reply(struct client *c, size_t endpoint, struct slice bytes)
 {
     struct client_reply reply = { .message = "" };
-    struct reader r = read_slice(bytes);
+    struct wire_field f;
     uint64_t number = 0;
+    int r;
 
-    for (struct wire_field f; read_field(&r, &f);) {
-        if (f.number == 1 && (!f.bytes.data || !read_header(c, f.bytes, &reply, &number)))
+    while ((r = wire_next_field(&bytes, &f)) > 0) {
+        if (f.type != WIRE_BYTES)
+            continue;
+        if (f.number == 1 && !read_header(c, f.bytes, &reply, &number))
             return false;
         if (f.number == 2)
             reply.body = f.bytes;
     }
-    if (r.failed)
+    if (r < 0)
         return false;
 
     uint32_t slot = slot_find(c, number);
@@ -448,20 +378,21 @@ static bool take_reply(struct client *c, size_t endpoint, struct slice bytes)
     return true;
 }
 
-static bool take_replies(struct client *c, size_t endpoint, struct slice frame)
+static bool take_replies(struct client *c, size_t endpoint, struct slice bytes)
 {
-    struct reader r = read_slice(frame);
+    struct wire_field f;
+    int r;
 
-    for (struct wire_field f; read_field(&r, &f);) {
-        if (f.number != 1)
+    while ((r = wire_next_field(&bytes, &f)) > 0) {
+        if (f.number != 1 || f.type != WIRE_BYTES)
             continue;
-        bool ok = f.bytes.data && take_reply(c, endpoint, f.bytes);
+        bool ok = take_reply(c, endpoint, f.bytes);
         if (arena_used(c->arena))
             arena_reset(c->arena);
         if (!ok)
             return false;
     }
-    return !r.failed;
+    return r == 0;
 }
 
 static void receive(struct client *c, size_t endpoint)
@@ -828,66 +759,4 @@ int client_due_ms(const struct client *c, int64_t now_ms)
 size_t client_in_flight(const struct client *c)
 {
     return c->in_flight;
-}
-
-/* ---- for tools ---- */
-
-struct waiting {
-    struct arena *arena;
-    struct client_reply *reply;
-    bool done;
-};
-
-static const char *keep_text(struct arena *arena, const char *text)
-{
-    const char *kept = arena_strdup(arena, text ? text : "");
-
-    return kept ? kept : "";
-}
-
-static void wait_done(void *arg, const struct client_reply *reply)
-{
-    struct waiting *w = arg;
-
-    w->done = true;
-    *w->reply = *reply;
-    w->reply->message = keep_text(w->arena, reply->message);
-    w->reply->body.data = arena_memdup(w->arena, reply->body.data, reply->body.len);
-    struct violation *violations =
-        arena_calloc(w->arena, reply->n_violations ? reply->n_violations : 1, sizeof(*violations));
-    for (size_t i = 0; violations && i < reply->n_violations; i++) {
-        violations[i].field = keep_text(w->arena, reply->violations[i].field);
-        violations[i].description = keep_text(w->arena, reply->violations[i].description);
-    }
-    w->reply->violations = violations;
-    if (!violations || (reply->body.len && !w->reply->body.data))
-        *w->reply = (struct client_reply) { .code = CODE_RESOURCE_EXHAUSTED,
-                                            .message = "There is no memory for the answer." };
-}
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-void client_call_wait(struct client *c, const struct client_call *call, struct arena *arena,
-                      struct client_reply *ret)
-{
-    struct waiting w = { arena, ret, false };
-    enum { ROOM = 16 };
-
-    if (!client_call(c, call, wait_done, &w)) {
-        *ret = (struct client_reply) { .code = CODE_RESOURCE_EXHAUSTED,
-                                       .message = "There is no room for another call." };
-        return;
-    }
-    for (client_turn(c, monotonic_ms()); !w.done; client_turn(c, monotonic_ms())) {
-        struct bus_item items[ROOM];
-        size_t n = client_items(c, items, ROOM);
-        if (bus_poll(items, n, client_due_ms(c, monotonic_ms())) < 0)
-            continue; /* interrupted: the turn's deadlines end the wait */
-    }
 }

@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "services/gateway/connect.h"
+
 enum {
     POOL_BYTES =
         8 *
@@ -233,11 +235,9 @@ static void take_ids(struct conn *c)
 {
     struct exchange *e = &c->e;
     const char *id = e->headers[HTTP_X_REQUEST_ID];
-    size_t len =
-        id ? strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") : 0;
 
-    if (len && len <= HTTP_REQUEST_ID && !id[len])
-        memcpy(e->request_id, id, len + 1);
+    if (id && connect_request_id_sane(id))
+        memcpy(e->request_id, id, strlen(id) + 1);
     else
         id_next(&c->http->ids, clock_us(CLOCK_REALTIME) / 1000, e->request_id);
     trace_parent_next(e->headers[HTTP_TRACEPARENT], e->traceparent);
