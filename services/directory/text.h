@@ -1,7 +1,7 @@
 /* text.h - how names are compared, sorted and checked: by ICU, in the Swedish way.
  *
  * Folded and sort keys end up in table keys, so they are a function of the name and of ICU's version; a new
- * ICU belongs to the schema number (main.c). */
+ * ICU belongs to the schema number (tables.c). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
