@@ -145,15 +145,36 @@ TEST(a_suggestions_life_without_memory_leaves_nothing_half)
     walk_all_points("ResolveErrorReport", &resolving, 1);
 }
 
-TEST(a_put_that_fails_stores_nothing_of_the_command)
+/* Another organisation each time, so that every place of apply() is reached, also where the batch is then redone and succeeds. */
+static void register_one_after_the_other(enum fault_point point, unsigned long first)
 {
-    given_reference_data();
-    OrganisationRow a = a_row("a", "b"), b = a_row("b", "");
-    OrganisationRow *rows[] = { &a, &b };
-    ImportOrganisationsRequest request = IMPORT_ORGANISATIONS_REQUEST_INIT;
-    request.rows = rows;
-    request.n_rows = 2;
-    walk(FAULT_PUT, 1, "ImportOrganisations", &request, 2);
+    for (unsigned long n = first;; n++) {
+        char slug[32];
+        (void)snprintf(slug, sizeof(slug), "o%lu", n);
+        Organisation o = an_organisation(slug, "Ett namn med flera ord");
+        fault_arm(point, n);
+        register_organisation(&o);
+        bool met = fault_count(point) >= n;
+        fault_arm(point, 0);
+        bool stored = then_event_count() == 1;
+        const GetOrganisationResponse *got = get_organisation(slug);
+        assert_int_equal(got != NULL, stored);
+        if (!met) {
+            assert_true(stored);
+            return;
+        }
+        assert_true(n < 100000);
+    }
+}
+
+TEST(a_put_that_fails_leaves_nothing_half)
+{
+    register_one_after_the_other(FAULT_PUT, 1);
+}
+
+TEST(an_allocation_that_fails_leaves_nothing_half)
+{
+    register_one_after_the_other(FAULT_ARENA, 2);
 }
 
 #else
