@@ -537,6 +537,8 @@ int http_new(const struct http_config *config, struct http **ret, struct err *er
 
 void http_stop_listening(struct http *h)
 {
+    /* Who already stands in the queue is let in: closing would reset them. */
+    (void)MHD_run(h->daemon); /* as in http_turn() */
     h->stopping = true;
     int fd = MHD_quiesce_daemon(h->daemon);
     if (fd >= 0)
