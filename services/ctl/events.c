@@ -124,6 +124,7 @@ static bool print_event(void *arg, const Fokus__Event__V1__Event *e)
         append_text(out, "cause", e->cause);
     buf_append_str(out, ",\"datacontenttype\":\"application/json\",\"data\":");
     append_data(p, e->data);
+    buf_append_byte(out, '}');
     arena_reset(p->scratch);
     buf_append_byte(out, '\n');
     p->failed = out->failed || fwrite(out->data, 1, out->len, stdout) != out->len;
