@@ -18,8 +18,7 @@ enum bus_kind { BUS_ROUTER, BUS_DEALER, BUS_XPUB, BUS_SUB, BUS_PAIR };
 enum {
     BUS_MAX_FRAME =
         16 * 1024 * 1024, /* bytes of one frame; a peer that sends more is disconnected */
-    BUS_PUB_QUEUE =
-        10000, /* messages kept for a slow subscriber; then it misses some and replays */
+    BUS_PUB_QUEUE = 1000, /* messages kept for a slow subscriber; then it misses some and replays */
 };
 
 /* One context a process. NULL without memory. */

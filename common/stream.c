@@ -1,8 +1,11 @@
 /* stream.c - the public part of a log as a stream.
  *
- * One message a topic and commit: what costs is the message, not the event. A batch that grows past BATCH_BYTES leaves in
- * several messages; `previous` chains them like those of different commits. Whatever is not sent (no memory, an event too
- * large for a frame) still advances `previous` of the next one, so that a subscriber sees the gap and reads the log. */
+ * One message a topic and commit: what costs is the message, not the event. A batch that would grow past BATCH_BYTES leaves in
+ * several messages; `previous` chains them like those of different commits. Whatever is not sent (no memory, an event larger
+ * than a message) still advances `previous` of the next one, so that a subscriber sees the gap and reads the log.
+ *
+ * Messages are small because their number is what ZeroMQ bounds: BUS_PUB_QUEUE of them is the most that one subscriber who
+ * does not read costs us. */
 #include "common/stream.h"
 
 #include <errno.h>
@@ -16,9 +19,8 @@
 #include "fokus/runtime/v1/runtime.pb-c.h"
 
 enum {
-    BATCH_BYTES = 1024 * 1024,
-    /* A batch up to this size is copied into the message and its buffer kept for the next. */
-    KEEP_BYTES = 64 * 1024,
+    PREVIOUS_BYTES = 16, /* what `previous` takes at most, tag and all */
+    BATCH_BYTES = STREAM_MAX_MESSAGE - PREVIOUS_BYTES,
     FIRST_SLOTS = 64, /* a power of two */
 };
 
@@ -95,7 +97,7 @@ static struct topic *topic_new(const char *service, const char *type)
     struct topic *t = calloc(1, sizeof(*t));
     if (!t)
         return NULL;
-    t->batch = BUF_INIT(BUS_MAX_FRAME);
+    t->batch = BUF_INIT(STREAM_MAX_MESSAGE);
     t->type = strdup(type);
     if (asprintf(&t->name, "%s.%s.", service, type) < 0)
         t->name = NULL;
@@ -176,12 +178,9 @@ static void send_on(struct stream_publisher *p, const char *topic, struct buf *b
     struct slice parts[2] = { { (const uint8_t *)topic, strlen(topic) },
                               { body->data, body->len } };
 
-    int r = body->len > KEEP_BYTES ? bus_send_buf(p->xpub, parts, 1, body)
-                                   : bus_send(p->xpub, parts, ARRAY_LEN(parts));
+    int r = bus_send(p->xpub, parts, ARRAY_LEN(parts));
     (void)r; /* a message that cannot leave is one that a slow subscriber misses: the log has it */
     buf_clear(body);
-    if (body->room > KEEP_BYTES)
-        buf_free(body);
 }
 
 /* Packed messages put one behind the other are the packed form of their merger: so a batch grows event by event. */
@@ -210,15 +209,16 @@ static void batch_event(struct stream_publisher *p, struct topic *t, Fokus__Even
     Fokus__Event__V1__EventBatch one = FOKUS__EVENT__V1__EVENT_BATCH__INIT;
     one.events = &event;
     one.n_events = 1;
-    if (!batch_append(t, &one)) {
+    size_t len = fokus__event__v1__event_batch__get_packed_size(&one);
+    if (t->batch.len + len > BATCH_BYTES)
+        batch_send(p, t);
+    if (len > BATCH_BYTES || !batch_append(t, &one)) {
         /* The events before it still go out; this one is a gap. */
         t->batch.failed = false;
         batch_send(p, t);
         t->previous = event->sequence;
     }
     t->last = event->sequence;
-    if (t->batch.len >= BATCH_BYTES)
-        batch_send(p, t);
 }
 
 void stream_publish(struct stream_publisher *p, Fokus__Event__V1__Event *const *events,

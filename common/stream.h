@@ -16,6 +16,10 @@
 
 /* ---- the service's side ---- */
 
+/* Bytes of a published message. A larger commit leaves in several; an event that is larger by itself is not sent but shows as a gap,
+ * which the log fills. */
+enum { STREAM_MAX_MESSAGE = 64 * 1024 };
+
 struct stream_publisher;
 
 /* Does not own the socket, but is the only one to read it: it throws the subscriptions away, which would pile up otherwise. */
