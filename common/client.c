@@ -8,7 +8,7 @@
  * says -EAGAIN), a connection was lost after the call left (bus_losses counts), or no answer came in time.
  * A call that never left may always be sent again. One that left may have been carried out: only queries
  * and calls with an idempotency key are sent again, the others wait a little longer and are then unavailable. */
-#include "common/client.h"
+#include "common/client_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,8 +20,6 @@ enum {
     DEFAULT_IN_FLIGHT = 10000,
     MOST_IN_FLIGHT = 1000000,
     DEFAULT_TIMEOUT_MS = 10000,
-    MAX_BODY = 15 * 1024 * 1024,
-    FRAME_CALLS = 1024,    /* calls of one frame */
     FRAME_BYTES = 1 << 20, /* a frame is closed once it is this long */
     PATIENCE_MS = 2000,    /* away longer than this: calls are refused at once */
     LOST_GRACE_MS =
@@ -30,189 +28,9 @@ enum {
     FIRST_CONNECT_MS = 2, /* first rest of a call that could not leave, */
     FIRST_RETRY_MS = 20,  /* and of one whose answer was lost or `unavailable` */
     MAX_RETRY_MS = 320,
-    MAX_REFUSALS = 4,  /* times a service may answer `unavailable` before the caller is told */
-    KEPT_BYTES = 1024, /* a slot keeps its buffer up to this size for its next call */
+    MAX_REFUSALS = 4, /* times a service may answer `unavailable` before the caller is told */
     CALL_ARENA = 1 << 20,
 };
-
-enum { NONE = UINT32_MAX };
-
-enum slot_state { SLOT_FREE, SLOT_QUEUED, SLOT_CANCELLED, SLOT_RESTING, SLOT_SENT };
-
-struct slot {
-    enum slot_state state;
-    uint32_t generation;
-    uint32_t next;    /* in the free list or the queue */
-    uint32_t heap_at; /* place in the heap, or NONE */
-    uint32_t endpoint, timeout_ms, attempts, refusals;
-    bool repeatable, started, lost;
-    int64_t deadline_ms, due_ms;
-    client_done *done;
-    void *arg;
-    struct buf packed; /* the header without number and time, then the body */
-    size_t header_len;
-};
-
-struct endpoint {
-    struct bus_socket *socket;
-    uint64_t losses;
-};
-
-struct client {
-    char *service;
-    struct endpoint *endpoints;
-    size_t n_endpoints, preferred;
-    struct slot *slots;
-    size_t n_slots, max_slots, in_flight;
-    uint32_t free_head, queue_head, queue_tail;
-    uint32_t *heap;
-    size_t n_heap;
-    uint32_t frame_slots[FRAME_CALLS];
-    size_t n_frame, usual_frame_bytes;
-    struct buf frame;
-    int64_t now_ms, away_since_ms, looked_ms;
-    struct arena *arena;
-};
-
-/* ---- the heap of what is due ---- */
-
-static void heap_place(struct client *c, size_t at, uint32_t slot)
-{
-    c->heap[at] = slot;
-    c->slots[slot].heap_at = (uint32_t)at;
-}
-
-static void heap_up(struct client *c, size_t at, uint32_t slot)
-{
-    while (at > 0) {
-        size_t parent = (at - 1) / 2;
-        if (c->slots[c->heap[parent]].due_ms <= c->slots[slot].due_ms)
-            break;
-        heap_place(c, at, c->heap[parent]);
-        at = parent;
-    }
-    heap_place(c, at, slot);
-}
-
-static void heap_down(struct client *c, size_t at, uint32_t slot)
-{
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= c->n_heap)
-            break;
-        if (child + 1 < c->n_heap &&
-            c->slots[c->heap[child + 1]].due_ms < c->slots[c->heap[child]].due_ms)
-            child++;
-        if (c->slots[slot].due_ms <= c->slots[c->heap[child]].due_ms)
-            break;
-        heap_place(c, at, c->heap[child]);
-        at = child;
-    }
-    heap_place(c, at, slot);
-}
-
-static void heap_remove(struct client *c, uint32_t slot)
-{
-    size_t at = c->slots[slot].heap_at;
-
-    if (at == NONE)
-        return;
-    c->slots[slot].heap_at = NONE;
-    uint32_t last = c->heap[--c->n_heap];
-    if (last == slot)
-        return;
-    if (at > 0 && c->slots[last].due_ms < c->slots[c->heap[(at - 1) / 2]].due_ms)
-        heap_up(c, at, last);
-    else
-        heap_down(c, at, last);
-}
-
-static void due_at(struct client *c, uint32_t slot, int64_t due_ms)
-{
-    heap_remove(c, slot);
-    c->slots[slot].due_ms = due_ms;
-    heap_up(c, c->n_heap++, slot);
-}
-
-/* ---- slots ---- */
-
-static int more_slots(struct client *c)
-{
-    size_t n = c->n_slots ? c->n_slots * 2 : 64;
-
-    if (n > c->max_slots)
-        n = c->max_slots;
-    if (n == c->n_slots)
-        return -EAGAIN;
-    struct slot *slots = realloc(c->slots, n * sizeof(*slots));
-    if (!slots)
-        return -ENOMEM;
-    c->slots = slots;
-    uint32_t *heap = realloc(c->heap, n * sizeof(*heap));
-    if (!heap)
-        return -ENOMEM;
-    c->heap = heap;
-    for (size_t i = n; i-- > c->n_slots;) {
-        slots[i] = (struct slot) { .generation = 1,
-                                   .next = c->free_head,
-                                   .heap_at = NONE,
-                                   .packed = BUF_INIT(MAX_BODY + 65536) };
-        c->free_head = (uint32_t)i;
-    }
-    c->n_slots = n;
-    return 0;
-}
-
-static void slot_release(struct client *c, uint32_t slot)
-{
-    struct slot *s = &c->slots[slot];
-
-    heap_remove(c, slot);
-    if (s->packed.room > KEPT_BYTES)
-        buf_free(&s->packed);
-    buf_clear(&s->packed);
-    s->state = SLOT_FREE;
-    if (++s->generation == 0)
-        s->generation = 1; /* a number is never 0 */
-    s->next = c->free_head;
-    c->free_head = slot;
-    c->in_flight--;
-}
-
-static uint64_t slot_number(const struct client *c, uint32_t slot)
-{
-    return (uint64_t)c->slots[slot].generation << 32 | slot;
-}
-
-/* The slot of a number, or NONE when that call has ended. */
-static uint32_t slot_find(const struct client *c, uint64_t number)
-{
-    uint32_t slot = (uint32_t)number;
-
-    if (slot >= c->n_slots || c->slots[slot].generation != number >> 32)
-        return NONE;
-    return slot;
-}
-
-static void queue_push(struct client *c, uint32_t slot)
-{
-    c->slots[slot].state = SLOT_QUEUED;
-    c->slots[slot].next = NONE;
-    if (c->queue_head == NONE)
-        c->queue_head = slot;
-    else
-        c->slots[c->queue_tail].next = slot;
-    c->queue_tail = slot;
-}
-
-static uint32_t queue_pop(struct client *c)
-{
-    uint32_t slot = c->queue_head;
-
-    if (slot != NONE)
-        c->queue_head = c->slots[slot].next;
-    return slot;
-}
 
 /* ---- how a call ends ---- */
 
@@ -222,7 +40,7 @@ static void finish(struct client *c, uint32_t slot, const struct client_reply *r
     client_done *done = c->slots[slot].done;
     void *arg = c->slots[slot].arg;
 
-    slot_release(c, slot);
+    client_slot_release(c, slot);
     done(arg, reply);
 }
 
@@ -253,7 +71,7 @@ static void rest(struct client *c, uint32_t slot, int64_t first_ms)
 
     s->attempts++;
     s->state = SLOT_RESTING;
-    due_at(c, slot, due_ms < s->deadline_ms ? due_ms : s->deadline_ms);
+    client_due_at(c, slot, due_ms < s->deadline_ms ? due_ms : s->deadline_ms);
 }
 
 static void next_endpoint(struct client *c, size_t failed)
@@ -275,7 +93,7 @@ static void endpoint_lost(struct client *c, size_t endpoint)
         } else {
             s->lost = true;
             if (c->now_ms + LOST_GRACE_MS < s->deadline_ms)
-                due_at(c, i, c->now_ms + LOST_GRACE_MS);
+                client_due_at(c, i, c->now_ms + LOST_GRACE_MS);
         }
     }
 }
@@ -364,7 +182,7 @@ static bool take_reply(struct client *c, size_t endpoint, struct slice bytes)
     if (r < 0)
         return false;
 
-    uint32_t slot = slot_find(c, number);
+    uint32_t slot = client_slot_find(c, number);
     struct slot *s = slot == NONE ? NULL : &c->slots[slot];
     if (!s || (s->state != SLOT_SENT && s->state != SLOT_RESTING))
         return true; /* too late: it was cancelled or its time was up */
@@ -487,7 +305,7 @@ static void frame_failed(struct client *c)
     for (size_t i = 0; i < n; i++) {
         uint32_t slot = c->frame_slots[i];
         if (c->slots[slot].state == SLOT_CANCELLED)
-            slot_release(c, slot);
+            client_slot_release(c, slot);
         else if (give_up)
             finish_away(c, slot);
         else
@@ -511,12 +329,12 @@ static void frame_send(struct client *c)
             uint32_t slot = c->frame_slots[k];
             struct slot *s = &c->slots[slot];
             if (s->state == SLOT_CANCELLED) {
-                slot_release(c, slot);
+                client_slot_release(c, slot);
                 continue;
             }
             s->state = SLOT_SENT;
             s->endpoint = (uint32_t)endpoint;
-            due_at(c, slot, s->deadline_ms);
+            client_due_at(c, slot, s->deadline_ms);
         }
         c->n_frame = 0;
     }
@@ -529,7 +347,7 @@ static void frame_send(struct client *c)
 static bool frame_append(struct client *c, uint32_t slot)
 {
     const struct slot *s = &c->slots[slot];
-    uint64_t number = slot_number(c, slot);
+    uint64_t number = client_slot_number(c, slot);
     uint64_t left_ms = (uint64_t)(s->deadline_ms - c->now_ms);
     size_t body_len = s->packed.len - s->header_len;
     size_t header_len = s->header_len + 1 + varint_len(number) + 1 + varint_len(left_ms);
@@ -574,9 +392,9 @@ static void send_queued(struct client *c)
 
     for (uint32_t slot = c->queue_head; slot != NONE; slot = c->queue_head) {
         struct slot *s = &c->slots[slot];
-        (void)queue_pop(c); /* it is `slot` */
+        (void)client_queue_pop(c); /* it is `slot` */
         if (s->state == SLOT_CANCELLED) {
-            slot_release(c, slot);
+            client_slot_release(c, slot);
         } else {
             if (!s->started) {
                 s->started = true;
@@ -653,7 +471,7 @@ void client_free(struct client *c)
 
 uint64_t client_call(struct client *c, const struct client_call *call, client_done *done, void *arg)
 {
-    if (c->free_head == NONE && more_slots(c) < 0)
+    if (c->free_head == NONE && client_more_slots(c) < 0)
         return 0;
     uint32_t slot = c->free_head;
     struct slot *s = &c->slots[slot];
@@ -671,20 +489,20 @@ uint64_t client_call(struct client *c, const struct client_call *call, client_do
     s->attempts = s->refusals = 0;
     s->done = done;
     s->arg = arg;
-    queue_push(c, slot);
-    return slot_number(c, slot);
+    client_queue_push(c, slot);
+    return client_slot_number(c, slot);
 }
 
 void client_cancel(struct client *c, uint64_t number)
 {
-    uint32_t slot = slot_find(c, number);
+    uint32_t slot = client_slot_find(c, number);
 
     if (slot == NONE || c->slots[slot].state == SLOT_FREE)
         return;
     if (c->slots[slot].state == SLOT_QUEUED)
         c->slots[slot].state = SLOT_CANCELLED; /* the queue gives it back */
     else if (c->slots[slot].state != SLOT_CANCELLED)
-        slot_release(c, slot);
+        client_slot_release(c, slot);
 }
 
 /* A broken connection is the only sign of a killed service that comes before the deadline. */
@@ -704,9 +522,9 @@ static void fall_due(struct client *c, uint32_t slot)
 {
     struct slot *s = &c->slots[slot];
 
-    heap_remove(c, slot);
+    client_heap_remove(c, slot);
     if (s->state == SLOT_RESTING && c->now_ms < s->deadline_ms)
-        queue_push(c, slot);
+        client_queue_push(c, slot);
     else if (s->state == SLOT_RESTING && !s->refusals)
         finish_away(c, slot);
     else if (s->lost)

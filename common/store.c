@@ -14,13 +14,11 @@
  * only when it could not write its meta page, but one rule for all such failures is easier to keep right.
  *
  * LMDB knows no empty key; it is stored as one zero byte. So a table must not hold both. */
-#include "common/store.h"
+#include "common/store_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,59 +26,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/fault.h"
-
 enum {
     DEFAULT_MAP_BYTES = 256 * 1024 * 1024,
     SMALLEST_MAP_BYTES = 64 * 1024,
     MAX_SNAPSHOTS = 1024, /* reader slots of 64 bytes */
-    MAX_TABLES = 256,
-    SLOTS = 2 * MAX_TABLES, /* of the hash from table to handle; a power of two */
 };
 
-struct rd {
-    struct store *store;
-    MDB_txn *txn; /* NULL for a copy, which has one of its own inside LMDB */
-    struct arena *arena;
-    const struct wr *wr; /* the write transaction that this is the reading side of, or NULL */
-    pthread_t thread;
-    struct rd *next, *previous;
-};
-
-struct wr {
-    struct rd rd;
-    int status;
-};
-
-struct slot {
-    const struct table *table;
-    MDB_dbi dbi;
-};
-
-struct store {
-    char *path;
-    const struct table *const *tables;
-    size_t n_tables;
-    struct slot slots[SLOTS];
-    MDB_dbi dbis[MAX_TABLES];
-    size_t map_bytes;
-    unsigned flags;
-    int owner_fd;
-    struct wr wr; /* used by whoever holds LMDB's write lock */
-
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t changed;
-    MDB_env *env; /* NULL: closed by a store_reopen() that failed */
-    bool broken;  /* a commit failed: refuse until reopened */
-    bool gate_closed;
-    bool writing;
-    pthread_t writer;
-    struct rd *live, *idle;
-    unsigned n_live;
-};
-
-/* The one place where LMDB's codes become ours. */
-static int errno_of(int rc)
+int store_errno(int rc)
 {
     switch (rc) {
     case MDB_SUCCESS:
@@ -116,16 +68,16 @@ static int errno_of(int rc)
     }
 }
 
-static int fail(struct err *err, int rc, const struct store *s, const char *what)
+int store_fail(struct err *err, int rc, const struct store *s, const char *what)
 {
-    int r = errno_of(rc);
+    int r = store_errno(rc);
 
     return err_set(err, -r, "store %s: %s: %s", s->path, what, mdb_strerror(rc));
 }
 
 /* ---- the gate ---- */
 
-static void link_live(struct store *s, struct rd *rd)
+void store_link_live(struct store *s, struct rd *rd)
 {
     rd->thread = pthread_self();
     rd->previous = NULL;
@@ -136,7 +88,7 @@ static void link_live(struct store *s, struct rd *rd)
     s->n_live++;
 }
 
-static void unlink_live(struct store *s, struct rd *rd)
+void store_unlink_live(struct store *s, struct rd *rd)
 {
     if (rd->previous)
         rd->previous->next = rd->next;
@@ -161,8 +113,7 @@ static bool thread_reads(const struct store *s)
     return false;
 }
 
-/* With the lock held: waits for the gate. */
-static int gate_pass(struct store *s)
+int store_gate_pass(struct store *s)
 {
     while (s->gate_closed && !thread_reads(s) && !thread_writes(s))
         pthread_cond_wait(&s->changed, &s->lock);
@@ -190,6 +141,27 @@ static void gate_open(struct store *s)
 {
     s->gate_closed = false;
     pthread_cond_broadcast(&s->changed);
+}
+
+int store_writer_begins(struct store *s)
+{
+    if (thread_writes(s))
+        return -EDEADLK;
+    while (s->writing || (s->gate_closed && !thread_reads(s)))
+        pthread_cond_wait(&s->changed, &s->lock);
+    if (!s->env || s->broken)
+        return -EIO;
+    s->writing = true;
+    s->writer = pthread_self();
+    return 0;
+}
+
+void store_writer_ends(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->writing = false;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- opening ---- */
@@ -266,11 +238,6 @@ static int open_tables(struct store *s)
     return rc;
 }
 
-static size_t slot_of(const struct table *t)
-{
-    return (size_t)(((uintptr_t)t >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (SLOTS - 1);
-}
-
 static void fill_slots(struct store *s)
 {
     memset(s->slots, 0, sizeof(s->slots));
@@ -320,7 +287,7 @@ static int open_env(struct store *s, struct err *err)
     }
     if (rc) {
         close_env(s);
-        return fail(err, rc, s, "cannot open");
+        return store_fail(err, rc, s, "cannot open");
     }
     fill_slots(s);
     s->broken = false;
@@ -424,7 +391,7 @@ int store_reopen(struct store *s, struct err *err)
 }
 
 /* Doubles the map. If the system has no room for the larger one, the environment is opened anew as it was. */
-static int grow(struct store *s, struct err *err)
+int store_grow(struct store *s, struct err *err)
 {
     pthread_mutex_lock(&s->lock);
     int r = gate_close(s, err);
@@ -440,7 +407,7 @@ static int grow(struct store *s, struct err *err)
             close_env(s);
             r = open_env(s, err);
             if (r == 0)
-                r = err_set(err, -errno_of(rc), "store %s: cannot grow the map to %zu bytes: %s",
+                r = err_set(err, -store_errno(rc), "store %s: cannot grow the map to %zu bytes: %s",
                             s->path, before * 2, mdb_strerror(rc));
         }
         gate_open(s);
@@ -454,7 +421,7 @@ void store_make_room(struct store *s)
     struct store_stats stats = { 0 };
 
     if (store_stats(s, &stats) == 0 && stats.used_bytes > stats.map_bytes / 2)
-        (void)grow(s, NULL); /* the long reader is still worth having */
+        (void)store_grow(s, NULL); /* the long reader is still worth having */
 }
 
 void store_check_readers(struct store *s)
@@ -490,7 +457,7 @@ int store_stats(struct store *s, struct store_stats *ret)
         }
     }
     pthread_mutex_unlock(&s->lock);
-    return errno_of(rc);
+    return store_errno(rc);
 }
 
 /* ---- copy ---- */
@@ -518,7 +485,7 @@ static int copy_to(struct store *s, const char *file, const char *directory, str
 
     if (fd < 0)
         return err_set(err, errno, "cannot make %s: %m", file);
-    int r = errno_of(mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT));
+    int r = store_errno(mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT));
     if (r == 0 && fsync(fd) < 0)
         r = -errno;
     if (close(fd) < 0 && r == 0)
@@ -544,528 +511,15 @@ int store_copy(struct store *s, const char *directory, struct err *err)
     store_make_room(s);
 
     pthread_mutex_lock(&s->lock);
-    r = gate_pass(s);
+    r = store_gate_pass(s);
     if (r == 0)
-        link_live(s, &copy);
+        store_link_live(s, &copy);
     pthread_mutex_unlock(&s->lock);
     if (r < 0)
         return err_set(err, -r, "store %s: closed after a failed commit", s->path);
     r = copy_to(s, file, directory, err);
     pthread_mutex_lock(&s->lock);
-    unlink_live(s, &copy);
+    store_unlink_live(s, &copy);
     pthread_mutex_unlock(&s->lock);
     return r;
-}
-
-/* ---- reading ---- */
-
-/* With the lock held: a snapshot from the pool, or a new one; else NULL and why in *ret_why. */
-static struct rd *take_snapshot(struct store *s, int *ret_why)
-{
-    struct rd *rd = s->idle;
-    int rc = rd ? mdb_txn_renew(rd->txn) : 0;
-
-    if (rd && !rc) {
-        s->idle = rd->next;
-        return rd;
-    }
-    if (!rd) {
-        rd = calloc(1, sizeof(*rd));
-        rc = rd ? mdb_txn_begin(s->env, NULL, MDB_RDONLY, &rd->txn) : ENOMEM;
-        if (!rc) {
-            rd->store = s;
-            return rd;
-        }
-        free(rd);
-    }
-    *ret_why = errno_of(rc);
-    return NULL;
-}
-
-int rd_begin(struct store *s, struct arena *arena, struct rd **ret)
-{
-    pthread_mutex_lock(&s->lock);
-    int r = gate_pass(s);
-    struct rd *rd = r == 0 ? take_snapshot(s, &r) : NULL;
-    if (rd) {
-        rd->arena = arena;
-        link_live(s, rd);
-        *ret = rd;
-    }
-    pthread_mutex_unlock(&s->lock);
-    return r;
-}
-
-void rd_end(struct rd *rd)
-{
-    struct store *s = rd->store;
-
-    mdb_txn_reset(rd->txn);
-    pthread_mutex_lock(&s->lock);
-    unlink_live(s, rd);
-    rd->next = s->idle;
-    s->idle = rd;
-    pthread_mutex_unlock(&s->lock);
-}
-
-void rd_set_arena(struct rd *rd, struct arena *arena)
-{
-    rd->arena = arena;
-}
-
-struct arena *rd_arena(const struct rd *rd)
-{
-    return rd->arena;
-}
-
-/* The same table declared in two places has two addresses: then its name decides. */
-static int dbi_by_name(const struct store *s, const struct table *t, MDB_dbi *ret)
-{
-    for (size_t i = 0; i < s->n_tables; i++) {
-        if (strcmp(s->tables[i]->name, t->name) == 0) {
-            *ret = s->dbis[i];
-            return 0;
-        }
-    }
-    return -EINVAL;
-}
-
-static int dbi_of(const struct store *s, const struct table *t, MDB_dbi *ret)
-{
-    for (size_t at = slot_of(t); s->slots[at].table; at = (at + 1) & (SLOTS - 1)) {
-        if (s->slots[at].table == t) {
-            *ret = s->slots[at].dbi;
-            return 0;
-        }
-    }
-    return dbi_by_name(s, t, ret);
-}
-
-static MDB_val key_val(const struct key *k)
-{
-    static const uint8_t empty_key[1] = { 0 };
-
-    if (k->len == 0)
-        return (MDB_val) { sizeof(empty_key), (void *)empty_key };
-    return (MDB_val) { k->len, (void *)k->bytes };
-}
-
-int rd_get_bytes(const struct rd *rd, const struct table *t, const struct key *k, struct slice *ret)
-{
-    MDB_dbi dbi;
-    MDB_val value;
-
-    if (k->failed)
-        return -EOVERFLOW;
-    if (rd->wr && rd->wr->status < 0)
-        return rd->wr->status;
-    int r = dbi_of(rd->store, t, &dbi);
-    if (r < 0)
-        return r;
-    MDB_val key = key_val(k);
-    r = errno_of(mdb_get(rd->txn, dbi, &key, &value));
-    if (r < 0)
-        return r;
-    *ret = (struct slice) { value.mv_data, value.mv_size };
-    return 0;
-}
-
-/* `ret` is the address of a pointer of the message's own type, hence the memcpy. */
-static int unpack(const struct rd *rd, const struct table *t, struct slice bytes, void *ret)
-{
-    if (!t->type || !rd->arena)
-        return -EINVAL;
-    ProtobufCMessage *message =
-        protobuf_c_message_unpack(t->type, arena_pb(rd->arena), bytes.len, bytes.data);
-    if (!message)
-        return arena_failed(rd->arena) ? -ENOMEM : -EBADMSG;
-    memcpy(ret, &message, sizeof(message));
-    return 0;
-}
-
-int rd_get(const struct rd *rd, const struct table *t, const struct key *k, void *ret)
-{
-    struct slice bytes;
-
-    int r = rd_get_bytes(rd, t, k, &bytes);
-    return r < 0 ? r : unpack(rd, t, bytes, ret);
-}
-
-bool rd_has(const struct rd *rd, const struct table *t, const struct key *k)
-{
-    struct slice bytes;
-
-    return rd_get_bytes(rd, t, k, &bytes) == 0;
-}
-
-uint64_t rd_count(const struct rd *rd, const struct table *t)
-{
-    MDB_dbi dbi;
-    MDB_stat stat;
-
-    if (dbi_of(rd->store, t, &dbi) < 0 || mdb_stat(rd->txn, dbi, &stat) != 0)
-        return 0;
-    return stat.ms_entries;
-}
-
-/* ---- scans ---- */
-
-static void scan_stop(struct scan *s, int status)
-{
-    if (s->cursor)
-        mdb_cursor_close(s->cursor);
-    s->cursor = NULL;
-    s->status = status;
-}
-
-/* Moves the cursor; past the prefix or the table's end the scan stops. */
-static bool scan_move(struct scan *s, MDB_val *key, MDB_cursor_op op)
-{
-    MDB_val value;
-
-    int rc = mdb_cursor_get(s->cursor, key, &value, op);
-    if (rc || (s->bounded && (key->mv_size < s->prefix.len ||
-                              memcmp(key->mv_data, s->prefix.bytes, s->prefix.len) != 0))) {
-        scan_stop(s, rc == MDB_NOTFOUND ? 0 : errno_of(rc));
-        return false;
-    }
-    s->key = (struct slice) { key->mv_data, key->mv_size };
-    s->value = (struct slice) { value.mv_data, value.mv_size };
-    return true;
-}
-
-/* Sets all but the position. False when the scan is over before it began; then the status says why. */
-static bool scan_begin(struct scan *s, const struct rd *rd, const struct table *t,
-                       const struct key *prefix, bool backwards)
-{
-    MDB_dbi dbi;
-    MDB_cursor *cursor;
-
-    s->key = s->value = (struct slice) { 0 };
-    s->rd = rd;
-    s->table = t;
-    s->cursor = NULL;
-    s->started = false;
-    s->backwards = backwards;
-    s->bounded = prefix && prefix->len > 0;
-    s->prefix.len = s->bounded ? prefix->len : 0;
-    s->prefix.failed = false;
-    if (s->bounded)
-        memcpy(s->prefix.bytes, prefix->bytes, prefix->len);
-
-    s->status = prefix && prefix->failed       ? -EOVERFLOW
-                : rd->wr && rd->wr->status < 0 ? rd->wr->status
-                                               : dbi_of(rd->store, t, &dbi);
-    if (s->status < 0)
-        return false;
-    s->status = errno_of(mdb_cursor_open(rd->txn, dbi, &cursor));
-    if (s->status < 0)
-        return false;
-    s->cursor = cursor;
-    return true;
-}
-
-void scan_prefix(struct scan *s, const struct rd *rd, const struct table *t,
-                 const struct key *prefix)
-{
-    if (!scan_begin(s, rd, t, prefix, false))
-        return;
-    MDB_val key = { s->prefix.len, s->prefix.bytes };
-    scan_move(s, &key, s->bounded ? MDB_SET_RANGE : MDB_FIRST);
-}
-
-static int compare_keys(const struct key *a, const struct key *b)
-{
-    int order = memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len);
-
-    return order ? order : (int)a->len - (int)b->len;
-}
-
-void scan_from(struct scan *s, const struct rd *rd, const struct table *t, const struct key *from,
-               const struct key *prefix)
-{
-    if (!scan_begin(s, rd, t, prefix, false))
-        return;
-    if (from && from->failed) {
-        scan_stop(s, -EOVERFLOW);
-        return;
-    }
-    /* Before the prefix there is nothing that begins with it. */
-    const struct key *start = from && compare_keys(from, &s->prefix) > 0 ? from : &s->prefix;
-    MDB_val key = { start->len, (void *)start->bytes };
-    scan_move(s, &key, start->len > 0 ? MDB_SET_RANGE : MDB_FIRST);
-}
-
-void scan_backwards(struct scan *s, const struct rd *rd, const struct table *t,
-                    const struct key *prefix)
-{
-    uint8_t past[KEY_MAX]; /* the first key after all that begin with the prefix */
-    MDB_val key, value;
-
-    if (!scan_begin(s, rd, t, prefix, true))
-        return;
-    size_t len = s->prefix.len;
-    memcpy(past, s->prefix.bytes, len);
-    while (len > 0 && past[len - 1] == 0xff)
-        len--;
-    if (len == 0) { /* the whole table, or a prefix of 0xff only: nothing sorts after those */
-        scan_move(s, &key, MDB_LAST);
-        return;
-    }
-    past[len - 1]++;
-    key = (MDB_val) { len, past };
-    int rc = mdb_cursor_get(s->cursor, &key, &value, MDB_SET_RANGE);
-    if (rc && rc != MDB_NOTFOUND) {
-        scan_stop(s, errno_of(rc));
-        return;
-    }
-    scan_move(s, &key, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
-}
-
-void scan_backwards_from(struct scan *s, const struct rd *rd, const struct table *t,
-                         const struct key *from, const struct key *prefix)
-{
-    MDB_val key = { from->len, (void *)from->bytes }, value;
-
-    /* Past the prefix, all that begin with it lie before. */
-    if (prefix && !from->failed && compare_keys(from, prefix) > 0 &&
-        (from->len < prefix->len || memcmp(from->bytes, prefix->bytes, prefix->len) != 0)) {
-        scan_backwards(s, rd, t, prefix);
-        return;
-    }
-    if (!scan_begin(s, rd, t, prefix, true))
-        return;
-    if (from->failed || from->len == 0) {
-        scan_stop(s, from->failed ? -EOVERFLOW : 0);
-        return;
-    }
-    int rc = mdb_cursor_get(s->cursor, &key, &value, MDB_SET_RANGE);
-    if (rc && rc != MDB_NOTFOUND)
-        scan_stop(s, errno_of(rc));
-    else if (rc == MDB_NOTFOUND)
-        scan_move(s, &key, MDB_LAST);
-    else if (key.mv_size == from->len && memcmp(key.mv_data, from->bytes, from->len) == 0)
-        scan_move(s, &key, MDB_GET_CURRENT);
-    else
-        scan_move(s, &key, MDB_PREV);
-}
-
-bool scan_next(struct scan *s)
-{
-    MDB_val key;
-
-    if (!s->cursor)
-        return false;
-    if (!s->started) {
-        s->started = true;
-        return true;
-    }
-    return scan_move(s, &key, s->backwards ? MDB_PREV : MDB_NEXT);
-}
-
-int scan_message(struct scan *s, void *ret)
-{
-    return unpack(s->rd, s->table, s->value, ret);
-}
-
-int scan_end(struct scan *s)
-{
-    scan_stop(s, s->status);
-    return s->status;
-}
-
-/* ---- writing ---- */
-
-/* With the lock held: waits until nobody writes and the gate is open, as LMDB's own lock would. */
-static int become_writer(struct store *s)
-{
-    if (thread_writes(s))
-        return -EDEADLK;
-    while (s->writing || (s->gate_closed && !thread_reads(s)))
-        pthread_cond_wait(&s->changed, &s->lock);
-    if (!s->env || s->broken)
-        return -EIO;
-    s->writing = true;
-    s->writer = pthread_self();
-    return 0;
-}
-
-/* After LMDB's transaction has ended. */
-static void writing_ends(struct store *s)
-{
-    pthread_mutex_lock(&s->lock);
-    s->writing = false;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-}
-
-int wr_begin(struct store *s, struct arena *arena, struct wr **ret)
-{
-    MDB_txn *txn;
-
-    pthread_mutex_lock(&s->lock);
-    int r = become_writer(s);
-    pthread_mutex_unlock(&s->lock);
-    if (r < 0)
-        return r;
-    r = errno_of(mdb_txn_begin(s->env, NULL, 0, &txn));
-    if (r < 0) {
-        writing_ends(s);
-        return r;
-    }
-    s->wr = (struct wr) { .rd = { .store = s, .txn = txn, .arena = arena, .wr = &s->wr } };
-    *ret = &s->wr;
-    return 0;
-}
-
-struct rd *wr_rd(struct wr *wr)
-{
-    return &wr->rd;
-}
-
-int wr_fail(struct wr *wr, int errnum)
-{
-    if (wr->status == 0)
-        wr->status = -errnum;
-    return -errnum;
-}
-
-int wr_status(const struct wr *wr)
-{
-    return wr->status;
-}
-
-/* Checks what every write begins with. False: the transaction has failed. */
-static bool ready(struct wr *wr, const struct table *t, const struct key *k, MDB_dbi *ret)
-{
-    if (wr->status < 0)
-        return false;
-    if (fault_hit(FAULT_PUT))
-        wr->status = -EIO;
-    else if (k->failed)
-        wr->status = -EOVERFLOW;
-    else
-        wr->status = dbi_of(wr->rd.store, t, ret);
-    return wr->status == 0;
-}
-
-/* The message is packed straight into the page. */
-void wr_put(struct wr *wr, const struct table *t, const struct key *k, const void *message)
-{
-    const ProtobufCMessage *m = message;
-    MDB_dbi dbi;
-
-    if (!ready(wr, t, k, &dbi))
-        return;
-    if (m->descriptor != t->type) {
-        wr->status = -EINVAL;
-        return;
-    }
-    MDB_val key = key_val(k), value = { protobuf_c_message_get_packed_size(m), NULL };
-    wr->status = errno_of(mdb_put(wr->rd.txn, dbi, &key, &value, MDB_RESERVE));
-    if (wr->status == 0)
-        (void)protobuf_c_message_pack(m, value.mv_data); /* as many bytes as asked for above */
-}
-
-static void put_bytes(struct wr *wr, const struct table *t, const struct key *k, const void *bytes,
-                      size_t len, unsigned flags)
-{
-    MDB_dbi dbi;
-
-    if (!ready(wr, t, k, &dbi))
-        return;
-    MDB_val key = key_val(k), value = { len, len ? (void *)bytes : "" };
-    wr->status = errno_of(mdb_put(wr->rd.txn, dbi, &key, &value, flags));
-}
-
-void wr_put_bytes(struct wr *wr, const struct table *t, const struct key *k, const void *bytes,
-                  size_t len)
-{
-    put_bytes(wr, t, k, bytes, len, 0);
-}
-
-void wr_append_bytes(struct wr *wr, const struct table *t, const struct key *k, const void *bytes,
-                     size_t len)
-{
-    put_bytes(wr, t, k, bytes, len, MDB_APPEND);
-}
-
-void wr_delete(struct wr *wr, const struct table *t, const struct key *k)
-{
-    MDB_dbi dbi;
-
-    if (!ready(wr, t, k, &dbi))
-        return;
-    MDB_val key = key_val(k);
-    int rc = mdb_del(wr->rd.txn, dbi, &key, NULL);
-    wr->status = rc == MDB_NOTFOUND ? 0 : errno_of(rc);
-}
-
-void wr_clear(struct wr *wr, const struct table *t)
-{
-    const struct key none = KEY_INIT;
-    MDB_dbi dbi;
-
-    if (ready(wr, t, &none, &dbi))
-        wr->status = errno_of(mdb_drop(wr->rd.txn, dbi, 0));
-}
-
-static int failed_before_commit(struct store *s, int status, struct err *err)
-{
-    if (status == -EAGAIN) {
-        int r = grow(s, err);
-        if (r < 0)
-            return r;
-        return err_set(err, EAGAIN, "store %s: the map was full and has grown", s->path);
-    }
-    return err_set(err, -status, "store %s: a write failed: %s", s->path, strerror(-status));
-}
-
-void wr_abort(struct wr *wr)
-{
-    struct store *s = wr->rd.store;
-    bool full = wr->status == -EAGAIN;
-
-    mdb_txn_abort(wr->rd.txn);
-    writing_ends(s);
-    if (full)
-        (void)grow(s, NULL); /* if it cannot grow now, the next transaction's commit says so */
-}
-
-/* LMDB's commit, or a failure that a test armed. */
-static int commit_txn(MDB_txn *txn)
-{
-    if (fault_hit(FAULT_COMMIT)) {
-        mdb_txn_abort(txn);
-        return EIO;
-    }
-    int rc = mdb_txn_commit(txn);
-    return !rc && fault_hit(FAULT_COMMITTED) ? EIO : rc;
-}
-
-int wr_commit(struct wr *wr, bool *ret_unknown, struct err *err)
-{
-    struct store *s = wr->rd.store;
-    int status = wr->status;
-
-    *ret_unknown = false;
-    if (status < 0) {
-        mdb_txn_abort(wr->rd.txn);
-        writing_ends(s);
-        return failed_before_commit(s, status, err);
-    }
-    int rc = commit_txn(wr->rd.txn);
-    bool unknown = rc && rc != MDB_MAP_FULL;
-    if (unknown) {
-        pthread_mutex_lock(&s->lock);
-        s->broken = true;
-        pthread_mutex_unlock(&s->lock);
-    }
-    writing_ends(s);
-    if (!rc)
-        return 0;
-    if (!unknown) /* met while saving the list of free pages, before anything was written */
-        return failed_before_commit(s, -EAGAIN, err);
-    *ret_unknown = true;
-    return fail(err, rc, s, "the commit failed, its outcome is unknown");
 }
