@@ -1,6 +1,6 @@
 /* limits_bench.c - one measurement a run, as one line of JSON: a figure of ours, or the limit it is held against. tests/bench/run calls it.
  *
- *   limits_bench call ENDPOINT get|register|suggest IN_FLIGHT FIRST SPACE CALLS SECONDS
+ *   limits_bench call ENDPOINT get|register IN_FLIGHT FIRST SPACE CALLS SECONDS
  *   limits_bench echo IN_FLIGHT REQUEST_BYTES REPLY_BYTES SECONDS
  *   limits_bench raw STORE COMMANDS DIR FIRST CALLS PER_COMMIT
  *   limits_bench cursor STORE EVENTS
@@ -67,19 +67,6 @@ static size_t body_register(void *arg, uint64_t number, uint8_t *to)
     return fokus__directory__v1__register_organisation_request__pack(&request, to);
 }
 
-static size_t body_suggest(void *arg, uint64_t number, uint8_t *to)
-{
-    Fokus__Directory__V1__SuggestOrganisationRequest request =
-        FOKUS__DIRECTORY__V1__SUGGEST_ORGANISATION_REQUEST__INIT;
-    Fokus__Directory__V1__Organisation organisation = FOKUS__DIRECTORY__V1__ORGANISATION__INIT;
-    char name[80];
-
-    (void)arg;
-    fill(&organisation, number, name, sizeof name);
-    request.organisation = &organisation;
-    return fokus__directory__v1__suggest_organisation_request__pack(&request, to);
-}
-
 static int print(const struct load_result *r)
 {
     printf("{\"calls\":%lu,\"errors\":%lu,\"first_error\":\"%s\",\"per_second\":%.1f,\"p50_us\":%."
@@ -103,9 +90,6 @@ static int measure_call(char **a)
     if (strcmp(a[1], "get") == 0) {
         load.method = SERVICE "GetOrganisation";
         load.body = body_get;
-    } else if (strcmp(a[1], "suggest") == 0) {
-        load.method = SERVICE "SuggestOrganisation";
-        load.body = body_suggest;
     } else {
         load.method = SERVICE "RegisterOrganisation";
         load.body = body_register;
