@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/wire.h"
+#include "common/packed.h"
 
 enum {
     DEFAULT_IN_FLIGHT = 10000,
@@ -110,7 +110,7 @@ static const char *read_text(struct client *c, struct slice bytes)
 static bool read_violation(struct client *c, struct slice bytes, struct client_reply *reply)
 {
     struct violation *all = (struct violation *)reply->violations; /* made just below */
-    struct wire_field f;
+    struct packed_field f;
     int r;
 
     if (reply->n_violations == STATUS_MAX_VIOLATIONS)
@@ -121,11 +121,11 @@ static bool read_violation(struct client *c, struct slice bytes, struct client_r
         return true;
     struct violation *v = &all[reply->n_violations];
     *v = (struct violation) { "", "" };
-    while ((r = wire_next_field(&bytes, &f)) > 0) {
-        if (f.number == 1 && f.type == WIRE_BYTES)
-            v->field = read_text(c, f.bytes);
-        else if (f.number == 2 && f.type == WIRE_BYTES)
-            v->description = read_text(c, f.bytes);
+    while ((r = packed_take(&bytes, &f)) > 0) {
+        if (f.number == 1 && f.type == PACKED_LEN)
+            v->field = read_text(c, packed_bytes(&f));
+        else if (f.number == 2 && f.type == PACKED_LEN)
+            v->description = read_text(c, packed_bytes(&f));
     }
     reply->violations = all;
     reply->n_violations++;
@@ -135,18 +135,18 @@ static bool read_violation(struct client *c, struct slice bytes, struct client_r
 static bool read_header(struct client *c, struct slice bytes, struct client_reply *reply,
                         uint64_t *ret_number)
 {
-    struct wire_field f;
+    struct packed_field f;
     int r;
 
-    while ((r = wire_next_field(&bytes, &f)) > 0) {
-        bool text = f.type == WIRE_BYTES;
+    while ((r = packed_take(&bytes, &f)) > 0) {
+        bool text = f.type == PACKED_LEN;
         if (f.number == 1 && !text)
             *ret_number = f.value;
         else if (f.number == 2 && !text)
             reply->code = f.value <= CODE_UNAUTHENTICATED ? (enum code)f.value : CODE_UNKNOWN;
         else if (f.number == 3 && text)
-            reply->message = read_text(c, f.bytes);
-        else if (f.number == 4 && text && !read_violation(c, f.bytes, reply))
+            reply->message = read_text(c, packed_bytes(&f));
+        else if (f.number == 4 && text && !read_violation(c, packed_bytes(&f), reply))
             return false;
         else if (f.number == 5 && !text)
             reply->log_sequence = f.value;
@@ -167,17 +167,17 @@ static bool worth_repeating(const struct client *c, const struct slot *s,
 static bool take_reply(struct client *c, size_t endpoint, struct slice bytes)
 {
     struct client_reply reply = { .message = "" };
-    struct wire_field f;
+    struct packed_field f;
     uint64_t number = 0;
     int r;
 
-    while ((r = wire_next_field(&bytes, &f)) > 0) {
-        if (f.type != WIRE_BYTES)
+    while ((r = packed_take(&bytes, &f)) > 0) {
+        if (f.type != PACKED_LEN)
             continue;
-        if (f.number == 1 && !read_header(c, f.bytes, &reply, &number))
+        if (f.number == 1 && !read_header(c, packed_bytes(&f), &reply, &number))
             return false;
         if (f.number == 2)
-            reply.body = f.bytes;
+            reply.body = packed_bytes(&f);
     }
     if (r < 0)
         return false;
@@ -198,13 +198,13 @@ static bool take_reply(struct client *c, size_t endpoint, struct slice bytes)
 
 static bool take_replies(struct client *c, size_t endpoint, struct slice bytes)
 {
-    struct wire_field f;
+    struct packed_field f;
     int r;
 
-    while ((r = wire_next_field(&bytes, &f)) > 0) {
-        if (f.number != 1 || f.type != WIRE_BYTES)
+    while ((r = packed_take(&bytes, &f)) > 0) {
+        if (f.number != 1 || f.type != PACKED_LEN)
             continue;
-        bool ok = take_reply(c, endpoint, f.bytes);
+        bool ok = take_reply(c, endpoint, packed_bytes(&f));
         if (arena_used(c->arena))
             arena_reset(c->arena);
         if (!ok)
@@ -232,42 +232,10 @@ static void receive(struct client *c, size_t endpoint)
 
 /* ---- sending ---- */
 
-static size_t varint_len(uint64_t value)
-{
-    size_t len = 1;
-
-    while (value >>= 7)
-        len++;
-    return len;
-}
-
-static uint8_t *write_varint(uint8_t *to, uint64_t value)
-{
-    while (value >= 0x80) {
-        *to++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *to++ = (uint8_t)value;
-    return to;
-}
-
-static void append_varint(struct buf *b, uint64_t value)
-{
-    uint8_t *to = buf_reserve(b, 10);
-
-    if (to)
-        b->len += (size_t)(write_varint(to, value) - to);
-}
-
 static void append_text(struct buf *b, uint8_t field, const char *text)
 {
-    size_t len = text ? strlen(text) : 0;
-
-    if (!len)
-        return;
-    buf_append_byte(b, (uint8_t)(field << 3 | 2));
-    append_varint(b, len);
-    buf_append(b, text, len);
+    if (text && text[0])
+        packed_append_bytes(b, field, text, strlen(text));
 }
 
 /* Packs what stays the same at each attempt. */
@@ -278,16 +246,16 @@ static bool slot_pack(struct slot *s, const struct client_call *call)
     append_text(b, 1, call->method);
     if (call->caller_id && call->caller_id[0]) {
         size_t len = strlen(call->caller_id);
-        buf_append_byte(b, 4 << 3 | 2);
-        append_varint(b, 1 + varint_len(len) + len);
+        packed_append_tag(b, 4, PACKED_LEN);
+        packed_append_varint(b, 1 + packed_varint_len(len) + len);
         append_text(b, 1, call->caller_id);
     }
     append_text(b, 5, call->locale);
     append_text(b, 6, call->traceparent);
     append_text(b, 7, call->idempotency_key);
     if (call->min_sequence) {
-        buf_append_byte(b, 8 << 3);
-        append_varint(b, call->min_sequence);
+        packed_append_tag(b, 8, PACKED_VARINT);
+        packed_append_varint(b, call->min_sequence);
     }
     s->header_len = b->len;
     buf_append(b, call->body.data, call->body.len);
@@ -350,10 +318,11 @@ static bool frame_append(struct client *c, uint32_t slot)
     uint64_t number = client_slot_number(c, slot);
     uint64_t left_ms = (uint64_t)(s->deadline_ms - c->now_ms);
     size_t body_len = s->packed.len - s->header_len;
-    size_t header_len = s->header_len + 1 + varint_len(number) + 1 + varint_len(left_ms);
-    size_t call_len = 1 + varint_len(header_len) + header_len;
+    size_t header_len =
+        s->header_len + 1 + packed_varint_len(number) + 1 + packed_varint_len(left_ms);
+    size_t call_len = 1 + packed_varint_len(header_len) + header_len;
     if (body_len)
-        call_len += 1 + varint_len(body_len) + body_len;
+        call_len += 1 + packed_varint_len(body_len) + body_len;
 
     if (c->n_frame && c->frame.len + call_len > FRAME_BYTES)
         frame_send(c);
@@ -366,18 +335,18 @@ static bool frame_append(struct client *c, uint32_t slot)
         return false;
     uint8_t *start = to;
     *to++ = 1 << 3 | 2; /* Calls.calls */
-    to = write_varint(to, call_len);
+    to = packed_put_varint(to, call_len);
     *to++ = 1 << 3 | 2; /* Call.header */
-    to = write_varint(to, header_len);
+    to = packed_put_varint(to, header_len);
     *to++ = 2 << 3; /* CallHeader.call_id */
-    to = write_varint(to, number);
+    to = packed_put_varint(to, number);
     *to++ = 3 << 3; /* CallHeader.timeout_ms */
-    to = write_varint(to, left_ms);
+    to = packed_put_varint(to, left_ms);
     memcpy(to, s->packed.data, s->header_len);
     to += s->header_len;
     if (body_len) {
         *to++ = 2 << 3 | 2; /* Call.body */
-        to = write_varint(to, body_len);
+        to = packed_put_varint(to, body_len);
         memcpy(to, s->packed.data + s->header_len, body_len);
         to += body_len;
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/core_internal.h"
+#include "common/packed.h"
 
 /* ---- emitting ---- */
 
@@ -30,24 +31,13 @@ int outcome_emit(struct outcome *out, int kind, const char *subject, const Proto
 
 /* ---- the record ---- */
 
-static void put_varint(struct buf *b, uint64_t value)
-{
-    uint8_t bytes[10];
-    size_t n = 0;
-
-    for (; value >= 0x80; value >>= 7)
-        bytes[n++] = (uint8_t)(value | 0x80);
-    bytes[n++] = (uint8_t)value;
-    buf_append(b, bytes, n);
-}
-
 /* Appends `message` as field `number` of the record. False: no room, and nothing was appended. */
 static bool put_field(struct buf *b, unsigned number, const ProtobufCMessage *message)
 {
     size_t before = b->len, len = protobuf_c_message_get_packed_size(message);
 
-    put_varint(b, number << 3 | 2); /* length-delimited */
-    put_varint(b, len);
+    packed_append_tag(b, number, PACKED_LEN);
+    packed_append_varint(b, len);
     uint8_t *to = buf_reserve(b, len);
     if (!to) {
         b->len = before;

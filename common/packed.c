@@ -20,3 +20,23 @@ bool packed_varint_long(const uint8_t **p, const uint8_t *end, uint64_t *ret)
     }
     return false;
 }
+
+void packed_append_varint(struct buf *out, uint64_t value)
+{
+    uint8_t *to = buf_reserve(out, PACKED_VARINT_MAX);
+
+    if (to)
+        out->len += (size_t)(packed_put_varint(to, value) - to);
+}
+
+void packed_append_tag(struct buf *out, uint32_t number, enum packed_type type)
+{
+    packed_append_varint(out, (uint64_t)number << 3 | (uint64_t)type);
+}
+
+void packed_append_bytes(struct buf *out, uint32_t number, const void *bytes, size_t len)
+{
+    packed_append_tag(out, number, PACKED_LEN);
+    packed_append_varint(out, len);
+    buf_append(out, bytes, len);
+}

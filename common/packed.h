@@ -1,13 +1,15 @@
-/* packed.h - the protobuf wire format, field by field, over bytes that are not trusted.
+/* packed.h - the protobuf wire format, field by field: read from bytes that are not trusted, and written.
  *
  * Stricter than protobuf asks for, where leniency only serves attackers: a varint has at most ten bytes and fits in
  * 64 bits, a tag fits in 32, field number 0 and groups do not exist. */
 #pragma once
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "common/buf.h"
 #include "common/macros.h"
 
 enum packed_type { PACKED_VARINT = 0, PACKED_FIXED64 = 1, PACKED_LEN = 2, PACKED_FIXED32 = 5 };
@@ -92,7 +94,32 @@ static inline bool packed_next(const uint8_t **p, const uint8_t *end, struct pac
     return packed_tag(p, end, ret) && packed_value(p, end, ret);
 }
 
+/* Takes the next field off `rest`: 1, 0 at the end, or -EBADMSG for malformed bytes. */
+static inline int packed_take(struct slice *rest, struct packed_field *ret)
+{
+    const uint8_t *p = rest->data, *end = p + rest->len;
+
+    if (rest->len == 0)
+        return 0;
+    if (!packed_next(&p, end, ret))
+        return -EBADMSG;
+    *rest = (struct slice) { p, (size_t)(end - p) };
+    return 1;
+}
+
+/* The content of a field that packed_next() read as PACKED_LEN. */
+static inline struct slice packed_bytes(const struct packed_field *f)
+{
+    return (struct slice) { f->data, f->len };
+}
+
 enum { PACKED_VARINT_MAX = 10 };
+
+/* Bytes that a varint takes. */
+static inline size_t packed_varint_len(uint64_t value)
+{
+    return (70 - (unsigned)__builtin_clzll(value | 1)) / 7;
+}
 
 /* Writes a varint (up to PACKED_VARINT_MAX bytes) and returns the place after it. */
 static inline uint8_t *packed_put_varint(uint8_t *to, uint64_t value)
@@ -104,6 +131,11 @@ static inline uint8_t *packed_put_varint(uint8_t *to, uint64_t value)
     *to++ = (uint8_t)value;
     return to;
 }
+
+void packed_append_varint(struct buf *out, uint64_t value);
+void packed_append_tag(struct buf *out, uint32_t number, enum packed_type type);
+/* Appends a length-delimited field, tag and all. */
+void packed_append_bytes(struct buf *out, uint32_t number, const void *bytes, size_t len);
 
 static inline int64_t packed_unzigzag(uint64_t value)
 {

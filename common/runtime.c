@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/packed.h"
 #include "common/process.h"
 #include "fokus/runtime/v1/runtime.fokus.h"
 
@@ -101,15 +102,15 @@ struct glance {
 
 static int glance_at(struct slice event, struct glance *ret)
 {
-    struct wire_field field = { 0 };
+    struct packed_field field = { 0 };
     int r;
 
     *ret = (struct glance) { 0 };
-    while ((r = wire_next_field(&event, &field)) > 0) {
+    while ((r = packed_take(&event, &field)) > 0) {
         if (field.number == EVENT_SEQUENCE)
             ret->sequence = field.value;
         else if (field.number == EVENT_TYPE)
-            ret->type = field.bytes;
+            ret->type = packed_bytes(&field);
         else if (field.number == EVENT_AUDIENCE)
             ret->audience = field.value;
     }
@@ -144,22 +145,23 @@ static bool may_see(const struct reading *r, const struct glance *event)
            event->audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
 }
 
-static int read_event(struct reading *r, const struct wire_field *field)
+/* `counted` is the event with its length before it, as an answer can carry it. */
+static int read_event(struct reading *r, struct slice event_bytes, struct slice counted)
 {
     struct glance event;
 
-    if (glance_at(field->bytes, &event) < 0)
+    if (glance_at(event_bytes, &event) < 0)
         return -EBADMSG;
     if (event.sequence < r->next)
         return 0;
-    r->searched_bytes += field->counted.len;
+    r->searched_bytes += counted.len;
     if (may_see(r, &event) && wanted_type(r->req, event.type)) {
-        bool room = r->found.bytes + field->counted.len <= ANSWER_BYTES || r->found.n == 0;
+        bool room = r->found.bytes + counted.len <= ANSWER_BYTES || r->found.n == 0;
         if (r->found.n >= r->limit || !room) {
             r->full = true;
             return 0;
         }
-        int rc = splice_add(&r->found, field->counted);
+        int rc = splice_add(&r->found, counted);
         if (rc < 0)
             return rc;
     }
@@ -169,14 +171,19 @@ static int read_event(struct reading *r, const struct wire_field *field)
 
 static int read_record(struct reading *r, struct slice record)
 {
-    struct wire_field field = { 0 };
-    int rc = 0, more;
+    const uint8_t *p = record.data, *end = p + record.len;
+    struct packed_field field;
+    int rc = 0;
 
-    while (rc == 0 && !r->full && (more = wire_next_field(&record, &field)) != 0) {
-        if (more < 0)
+    while (rc == 0 && !r->full && p < end) {
+        if (!packed_tag(&p, end, &field))
             return -EBADMSG;
-        if (field.number == RECORD_EVENTS && field.type == WIRE_BYTES)
-            rc = read_event(r, &field);
+        const uint8_t *counted = p;
+        if (!packed_value(&p, end, &field))
+            return -EBADMSG;
+        if (field.number == RECORD_EVENTS && field.type == PACKED_LEN)
+            rc = read_event(r, packed_bytes(&field),
+                            (struct slice) { counted, (size_t)(p - counted) });
     }
     /* The next call goes on in the middle of a record as well as at its start. */
     if (r->searched_bytes > SEARCH_BYTES)

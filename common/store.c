@@ -1,17 +1,12 @@
-/* store.c - tables over LMDB.
+/* store.c - the environment of a store: opened, grown, copied, closed. Reads are in store_read.c, writes in store_write.c.
  *
  * The environment lives behind a gate. Every snapshot (and a running copy) is in the list of live readers; what must
  * not happen under anyone's feet - moving the map when it grows, closing and opening the environment - closes the
  * gate, waits until the list is empty and nobody writes, and opens it again. A thread that already reads or writes may
  * pass a closed gate, or it would wait for itself.
  *
- * A snapshot's LMDB transaction is not ended but reset and pooled: renewing one costs a fraction of beginning one.
- *
  * One process a store: an flock on the file "owner", which holds the process id for the message. A lock belongs to an
  * open file, so that it also keeps one process from opening a store twice, which LMDB forbids.
- *
- * After a commit that failed in an unknown way the environment refuses all until store_reopen(): LMDB itself does so
- * only when it could not write its meta page, but one rule for all such failures is easier to keep right.
  *
  * LMDB knows no empty key; it is stored as one zero byte. So a table must not hold both. */
 #include "common/store_internal.h"

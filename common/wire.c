@@ -4,86 +4,20 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/packed.h"
+
 /* ---- reading ---- */
-
-static bool take_varint(struct slice *rest, uint64_t *ret)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < 10 && i < rest->len; i++) {
-        uint8_t byte = rest->data[i];
-        value |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (byte & 0x80)
-            continue;
-        *ret = value;
-        rest->data += i + 1;
-        rest->len -= i + 1;
-        return true;
-    }
-    return false;
-}
-
-static bool take_bytes(struct slice *rest, uint64_t len, struct slice *ret)
-{
-    if (len > rest->len)
-        return false;
-    *ret = (struct slice) { rest->data, (size_t)len };
-    rest->data += len;
-    rest->len -= (size_t)len;
-    return true;
-}
-
-static bool take_counted(struct slice *rest, struct wire_field *ret)
-{
-    const uint8_t *start = rest->data;
-    uint64_t len;
-
-    if (!take_varint(rest, &len) || !take_bytes(rest, len, &ret->bytes))
-        return false;
-    ret->counted = (struct slice) { start, (size_t)(rest->data - start) };
-    return true;
-}
-
-int wire_next_field(struct slice *rest, struct wire_field *ret)
-{
-    struct slice fixed;
-    uint64_t tag;
-
-    if (rest->len == 0)
-        return 0;
-    if (!take_varint(rest, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
-        return -EBADMSG;
-    ret->number = (uint32_t)(tag >> 3);
-    ret->type = (enum wire_type)(tag & 7);
-
-    bool good = false;
-    switch (tag & 7) {
-    case WIRE_VARINT:
-        good = take_varint(rest, &ret->value);
-        break;
-    case WIRE_FIXED64:
-        good = take_bytes(rest, 8, &fixed);
-        break;
-    case WIRE_BYTES:
-        good = take_counted(rest, ret);
-        break;
-    case WIRE_FIXED32:
-        good = take_bytes(rest, 4, &fixed);
-        break;
-    }
-    return good ? 1 : -EBADMSG;
-}
 
 int wire_count_calls(struct slice frame, size_t *ret_count)
 {
-    struct wire_field field;
+    struct packed_field field;
     size_t count = 0;
     int r;
 
-    while ((r = wire_next_field(&frame, &field)) > 0) {
+    while ((r = packed_take(&frame, &field)) > 0) {
         if (field.number != 1)
             continue;
-        if (field.type != WIRE_BYTES)
+        if (field.type != PACKED_LEN)
             return -EBADMSG;
         count++;
     }
@@ -93,21 +27,21 @@ int wire_count_calls(struct slice frame, size_t *ret_count)
 }
 
 /* Stores a header's field; false when it has another wire type than the contract says. */
-static bool header_field(const struct wire_field *field, struct wire_call *ret)
+static bool header_field(const struct packed_field *field, struct wire_call *ret)
 {
     struct slice *text = NULL;
 
     switch (field->number) {
     case 2:
         ret->call_id = field->value;
-        ret->has_call_id = field->type == WIRE_VARINT;
-        return field->type == WIRE_VARINT;
+        ret->has_call_id = field->type == PACKED_VARINT;
+        return field->type == PACKED_VARINT;
     case 3:
         ret->timeout_ms = (uint32_t)field->value;
-        return field->type == WIRE_VARINT;
+        return field->type == PACKED_VARINT;
     case 8:
         ret->min_sequence = field->value;
-        return field->type == WIRE_VARINT;
+        return field->type == PACKED_VARINT;
     case 1:
         text = &ret->method;
         break;
@@ -123,17 +57,17 @@ static bool header_field(const struct wire_field *field, struct wire_call *ret)
     default:
         return true;
     }
-    if (field->type == WIRE_BYTES)
-        *text = field->bytes;
-    return field->type == WIRE_BYTES;
+    if (field->type == PACKED_LEN)
+        *text = packed_bytes(field);
+    return field->type == PACKED_LEN;
 }
 
 static int read_header(struct slice rest, struct wire_call *ret)
 {
-    struct wire_field field = { 0 };
+    struct packed_field field = { 0 };
     int r;
 
-    while ((r = wire_next_field(&rest, &field)) > 0) {
+    while ((r = packed_take(&rest, &field)) > 0) {
         if (!header_field(&field, ret))
             return -EBADMSG;
     }
@@ -142,17 +76,17 @@ static int read_header(struct slice rest, struct wire_call *ret)
 
 static int read_call(struct slice rest, struct wire_call *ret)
 {
-    struct wire_field field = { 0 };
+    struct packed_field field = { 0 };
     int r;
 
-    while ((r = wire_next_field(&rest, &field)) > 0) {
+    while ((r = packed_take(&rest, &field)) > 0) {
         if (field.number > 2)
             continue;
-        if (field.type != WIRE_BYTES)
+        if (field.type != PACKED_LEN)
             return -EBADMSG;
         if (field.number == 2)
-            ret->body = field.bytes;
-        else if (read_header(field.bytes, ret) < 0)
+            ret->body = packed_bytes(&field);
+        else if (read_header(packed_bytes(&field), ret) < 0)
             return -EBADMSG;
     }
     return r;
@@ -160,46 +94,33 @@ static int read_call(struct slice rest, struct wire_call *ret)
 
 int wire_next_call(struct slice *rest, struct wire_call *ret)
 {
-    struct wire_field field = { 0 };
+    struct packed_field field = { 0 };
     int r;
 
     do {
-        r = wire_next_field(rest, &field);
+        r = packed_take(rest, &field);
         if (r <= 0)
             return r;
-    } while (field.number != 1 || field.type != WIRE_BYTES);
+    } while (field.number != 1 || field.type != PACKED_LEN);
     *ret = (struct wire_call) { 0 };
-    r = read_call(field.bytes, ret);
+    r = read_call(packed_bytes(&field), ret);
     return r < 0 ? r : 1;
 }
 
 /* ---- writing ---- */
 
-static size_t varint_len(uint64_t value)
-{
-    return (70 - (unsigned)__builtin_clzll(value | 1)) / 7;
-}
-
-static uint8_t *put_varint(uint8_t *to, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *to++ = (uint8_t)(value | 0x80);
-    *to++ = (uint8_t)value;
-    return to;
-}
-
 static uint8_t *put_number(uint8_t *to, uint8_t field, uint64_t value)
 {
     if (value == 0)
         return to;
-    *to++ = (uint8_t)(field << 3 | WIRE_VARINT);
-    return put_varint(to, value);
+    *to++ = (uint8_t)(field << 3 | PACKED_VARINT);
+    return packed_put_varint(to, value);
 }
 
 static uint8_t *put_start(uint8_t *to, uint8_t field, size_t len)
 {
-    *to++ = (uint8_t)(field << 3 | WIRE_BYTES);
-    return put_varint(to, len);
+    *to++ = (uint8_t)(field << 3 | PACKED_LEN);
+    return packed_put_varint(to, len);
 }
 
 static uint8_t *put_bytes(uint8_t *to, uint8_t field, const void *bytes, size_t len)
@@ -213,12 +134,12 @@ static uint8_t *put_bytes(uint8_t *to, uint8_t field, const void *bytes, size_t 
 
 static size_t number_len(uint64_t value)
 {
-    return value == 0 ? 0 : 1 + varint_len(value);
+    return value == 0 ? 0 : 1 + packed_varint_len(value);
 }
 
 static size_t message_len(size_t len)
 {
-    return 1 + varint_len(len) + len;
+    return 1 + packed_varint_len(len) + len;
 }
 
 static size_t bytes_len(size_t len)

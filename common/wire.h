@@ -1,28 +1,13 @@
 /* wire.h - reads frames of calls and writes frames of replies (proto/fokus/wire/v1/wire.proto) without a copy.
  *
  * This is each call's way in and out, and bytes from strangers: every read is bounds-checked, views point into the frame,
- * nothing is allocated. What it accepts is what a protobuf library would: unknown fields are skipped, a field given
- * twice holds its last value, groups are refused. */
+ * nothing is allocated. As a protobuf library does, it skips unknown fields and keeps the last value of a field given twice. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
 #include "common/status.h"
-
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
-
-/* One field of a packed message. */
-struct wire_field {
-    uint32_t number;
-    enum wire_type type;
-    uint64_t value;       /* of WIRE_VARINT */
-    struct slice bytes;   /* of WIRE_BYTES: the content */
-    struct slice counted; /* of WIRE_BYTES: the content with its length before it */
-};
-
-/* Takes the next field off `rest`. 1: `ret` is filled; 0: the end; -EBADMSG: no such message. */
-int wire_next_field(struct slice *rest, struct wire_field *ret) must_check;
 
 enum { WIRE_MAX_CALLS = 1024 };
 

@@ -9,9 +9,9 @@
 #include <time.h>
 
 #include "common/json.h"
+#include "common/packed.h"
 #include "common/stream.h"
 #include "services/ctl/ctl.h"
-#include "services/ctl/wire.h"
 
 enum { LINE_MAX_BYTES = 128 * 1024 * 1024, TURN_MS = 1000, PAUSE_MS = 500, MAX_TYPES = 100 };
 enum { SCRATCH_BYTES = 1024 * 1024 };
@@ -81,11 +81,11 @@ static void append_data(struct printer *p, ProtobufCBinaryData data)
     }
     const struct schema_message *m = p->event;
     struct slice content = rest;
-    if (wire_next(&rest, &arm) && rest.len == 0 && arm.type == PACKED_LEN) {
+    if (packed_take(&rest, &arm) > 0 && rest.len == 0 && arm.type == PACKED_LEN) {
         const struct schema_field *f = schema_field_by_number(p->event, arm.number);
         if (f && f->kind == KIND_MESSAGE && f->oneof >= 0) {
             m = f->message;
-            content = (struct slice) { arm.data, arm.len };
+            content = packed_bytes(&arm);
         }
     }
     if (json_from_wire(m, content.data, content.len, &p->line) < 0)

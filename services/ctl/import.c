@@ -15,11 +15,11 @@
 
 #include "common/id.h"
 #include "common/json.h"
+#include "common/packed.h"
 #include "services/ctl/csv.h"
 #include "services/ctl/ctl.h"
 #include "services/ctl/find.h"
 #include "services/ctl/rows.h"
-#include "services/ctl/wire.h"
 
 enum {
     BATCH_ROWS = 10000,
@@ -158,16 +158,16 @@ static void take_report(struct import *in, const struct schema_message *m, struc
     struct packed_field w;
     uint64_t row = 1;
 
-    while (wire_next(&bytes, &w)) {
+    while (packed_take(&bytes, &w) > 0) {
         const struct schema_field *f = schema_field_by_number(m, w.number);
         if (!f)
             continue;
         if (named(f, "row"))
             row = w.value;
         else if (named(f, "field") && w.type == PACKED_LEN)
-            field = (struct slice) { w.data, w.len };
+            field = packed_bytes(&w);
         else if (named(f, "message") && w.type == PACKED_LEN)
-            message = (struct slice) { w.data, w.len };
+            message = packed_bytes(&w);
     }
     report(in, in->first_row + row - 1, field, message);
 }
@@ -179,14 +179,14 @@ static bool take_answer(struct import *in, struct slice body)
     struct packed_field w;
     bool accepted = false;
 
-    while (wire_next(&body, &w)) {
+    while (packed_take(&body, &w) > 0) {
         const struct schema_field *f = schema_field_by_number(m, w.number);
         if (!f)
             continue;
         if (named(f, "accepted"))
             accepted = w.value != 0;
         else if (named(f, "reports") && f->message && w.type == PACKED_LEN)
-            take_report(in, f->message, (struct slice) { w.data, w.len });
+            take_report(in, f->message, packed_bytes(&w));
         else if (named(f, "reports_dropped"))
             in->unlisted += w.value;
         else if (w.type == PACKED_VARINT && f->kind != KIND_BOOL && f->kind != KIND_ENUM)
@@ -217,8 +217,8 @@ static bool call_batch(struct import *in)
     bool try_only = in->dry_run || in->trying;
 
     if (try_only) {
-        wire_put_tag(&in->request, in->dry_run_field->number, PACKED_VARINT);
-        wire_put_varint(&in->request, 1);
+        packed_append_tag(&in->request, in->dry_run_field->number, PACKED_VARINT);
+        packed_append_varint(&in->request, 1);
     }
     if (in->request.failed) {
         in->failed = ctl_fail(in->ctl, CTL_REFUSED, "out of memory");
@@ -272,7 +272,7 @@ static int take_row(void *arg, uint64_t row, const struct slice *cells, size_t n
     in->bad_cells += rows_pack(&in->shape, cells, &in->row, report_cell, in);
     if (in->n_rows == in->max_rows || in->request.len + in->row.len > BATCH_BYTES)
         send_batch(in);
-    wire_put_bytes(&in->request, in->rows_field->number, in->row.data, in->row.len);
+    packed_append_bytes(&in->request, in->rows_field->number, in->row.data, in->row.len);
     in->n_rows++;
     in->rows++;
     return in->failed || in->row.failed ? -ECANCELED : 0;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "services/ctl/wire.h"
+#include "common/packed.h"
 
 enum { TEXT_MAX = 1000, NUMBER_MAX = 64 };
 
@@ -161,15 +161,15 @@ struct cell {
 
 static bool put_varint(struct cell *c, uint64_t value)
 {
-    wire_put_tag(c->out, c->field->number, PACKED_VARINT);
-    wire_put_varint(c->out, value);
+    packed_append_tag(c->out, c->field->number, PACKED_VARINT);
+    packed_append_varint(c->out, value);
     return true;
 }
 
 static bool put_fixed(struct cell *c, uint64_t value, size_t bytes)
 {
-    wire_put_tag(c->out, c->field->number, bytes == 8 ? PACKED_FIXED64 : PACKED_FIXED32);
-    wire_put_fixed(c->out, value, bytes);
+    packed_append_tag(c->out, c->field->number, bytes == 8 ? PACKED_FIXED64 : PACKED_FIXED32);
+    buf_append(c->out, &value, bytes); /* the wire is little-endian, as packed.c asserts of us */
     return true;
 }
 
@@ -253,7 +253,7 @@ static bool put_value(struct cell *c, struct slice value)
     text[len] = '\0';
     switch (c->field->kind) {
     case KIND_STRING:
-        wire_put_bytes(c->out, c->field->number, value.data, value.len);
+        packed_append_bytes(c->out, c->field->number, value.data, value.len);
         return true;
     case KIND_DOUBLE:
     case KIND_FLOAT:

@@ -10,8 +10,8 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
+#include "common/packed.h"
 #include "common/testing_set.h"
-#include "services/ctl/wire.h"
 
 static int open_testing(void **state)
 {
@@ -57,7 +57,7 @@ static void cell_is(const struct schema *s, const char *column, const char *cell
     struct slice rest = { out.data, out.len };
     struct packed_field f;
     while (bad == 0 && rest.len) {
-        assert_true(wire_next(&rest, &f));
+        assert_int_equal(packed_take(&rest, &f), 1);
         if (f.type == PACKED_LEN)
             buf_printf(&said, "%u=%.*s ", f.number, (int)f.len, (const char *)f.data);
         else

@@ -7,36 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- facets as stored: a walk over their fields ---- */
+#include "common/packed.h"
 
-static bool read_varint(struct slice *rest, uint64_t *ret)
-{
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64 && rest->len > 0; shift += 7) {
-        uint8_t byte = *rest->data++;
-        rest->len--;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            *ret = value;
-            return true;
-        }
-    }
-    return false;
-}
+/* ---- facets as stored: a walk over their fields ---- */
 
 bool facet_next(struct slice *rest, struct facet *ret)
 {
-    uint64_t tag;
-    if (!read_varint(rest, &tag) || !read_varint(rest, &ret->value))
+    struct packed_field f;
+
+    if (packed_take(rest, &f) <= 0 || (f.type != PACKED_VARINT && f.type != PACKED_LEN))
         return false;
-    ret->number = (uint32_t)(tag >> 3);
-    if ((tag & 7) == 0)
-        return true;
-    if ((tag & 7) != 2 || ret->value > rest->len)
-        return false;
-    ret->text = (struct slice) { rest->data, (size_t)ret->value };
-    rest->data += ret->value;
-    rest->len -= (size_t)ret->value;
+    ret->number = f.number;
+    ret->value = f.value;
+    if (f.type == PACKED_LEN)
+        ret->text = packed_bytes(&f);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "common/json.h"
+#include "common/packed.h"
 
 /* ---- headers ---- */
 
@@ -361,20 +362,6 @@ static void append_base64(struct buf *out, const uint8_t *bytes, size_t len)
     }
 }
 
-static void append_varint(struct buf *out, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        buf_append_byte(out, (uint8_t)(value | 0x80));
-    buf_append_byte(out, (uint8_t)value);
-}
-
-static void append_bytes_field(struct buf *out, uint8_t number, const void *bytes, size_t len)
-{
-    buf_append_byte(out, (uint8_t)(number << 3 | 2));
-    append_varint(out, len);
-    buf_append(out, bytes, len);
-}
-
 /* google.rpc.BadRequest { repeated FieldViolation field_violations = 1; } of field = 1, description = 2. */
 static void append_details(struct buf *out, const struct violation *violations, size_t n,
                            const struct schema_message *m)
@@ -386,9 +373,9 @@ static void append_details(struct buf *out, const struct violation *violations, 
         buf_clear(&path);
         buf_clear(&one);
         connect_json_path(m, violations[i].field, &path);
-        append_bytes_field(&one, 1, path.data, path.len);
-        append_bytes_field(&one, 2, description, strlen(description));
-        append_bytes_field(&packed, 1, one.data, one.len);
+        packed_append_bytes(&one, 1, path.data, path.len);
+        packed_append_bytes(&one, 2, description, strlen(description));
+        packed_append_bytes(&packed, 1, one.data, one.len);
         buf_append_str(&debug, i ? ",{\"field\":" : "{\"field\":");
         json_string(&debug, (const char *)path.data, path.len);
         buf_append_str(&debug, ",\"description\":");
