@@ -26,7 +26,7 @@
 
 enum {
     HEARTBEAT_US = 1000 * 1000,
-    CHECK_READERS_US = 60 * 1000 * 1000,
+    CHECK_READERS_US = 5 * 1000 * 1000, /* a dead reader's slot keeps old pages from reuse */
     STACK_BYTES = 1024 * 1024,
     SEED_RECORDS = 20000, /* looked back through at start for each topic's last sequence */
     SEED_BYTES = 64 * 1024 * 1024,
@@ -516,6 +516,9 @@ static int take_signals(void)
     sigset_t set;
 
     (void)signal(SIGPIPE, SIG_IGN); /* valid arguments */
+    (void)signal(
+        SIGXFSZ,
+        SIG_IGN); /* valid; a write past a limit of the system is an error like a full disk */
     (void)sigemptyset(&set);        /* valid arguments */
     (void)sigaddset(&set, SIGTERM); /* valid arguments */
     (void)sigaddset(&set, SIGINT);  /* valid arguments */

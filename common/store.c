@@ -425,7 +425,7 @@ void store_check_readers(struct store *s)
 
     pthread_mutex_lock(&s->lock);
     if (s->env)
-        (void)mdb_reader_check(s->env, &dead); /* tried again in a minute */
+        (void)mdb_reader_check(s->env, &dead); /* tried again in a moment */
     pthread_mutex_unlock(&s->lock);
 }
 

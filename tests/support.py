@@ -23,13 +23,16 @@ import zmq
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BIN = os.path.abspath(os.environ.get("FOKUS_BIN", os.path.join(TOP, "build/release/bin")))
+DEV = os.path.join(TOP, "build/dev/bin")
+CHECKED = DEV if os.path.exists(f"{DEV}/fokus-directory") else BIN  # programs that notice their own mistakes (ASan, UBSan), if they are built
+TOY = os.path.join(os.path.dirname(BIN), "toy")  # the toy service of tests/notes: a second one, which `fokusctl run` does not know
 DATA = os.path.join(TOP, "deploy/data")
 context = zmq.Context.instance()
 
 
-def temporary_folder(prefix="fokus-test-"):
-    """A short path (ipc sockets allow 107 characters), removed at exit."""
-    folder = tempfile.mkdtemp(prefix=prefix, dir="/tmp")
+def temporary_folder(prefix="fokus-test-", memory=False):
+    """A short path (ipc sockets allow 107 characters), removed at exit. In `memory`: for tests of what has nothing to do with a disk."""
+    folder = tempfile.mkdtemp(prefix=prefix, dir="/dev/shm" if memory and os.access("/dev/shm", os.W_OK) else "/tmp")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -42,8 +45,9 @@ def messages(module):
     global _generated
     if not _generated:
         _generated = temporary_folder()
-        files = [os.path.relpath(p, f"{TOP}/proto") for p in glob.glob(f"{TOP}/proto/fokus/**/*.proto", recursive=True)]
-        subprocess.run(["protoc", f"-I{TOP}/proto", "-I/usr/include", f"--python_out={_generated}", *files], check=True)
+        roots = [f"{TOP}/proto", f"{TOP}/tests/notes/proto"]
+        files = [os.path.relpath(p, root) for root in roots for p in glob.glob(f"{root}/fokus/**/*.proto", recursive=True)]
+        subprocess.run(["protoc", *[f"-I{root}" for root in roots], "-I/usr/include", f"--python_out={_generated}", *files], check=True)
         sys.path.insert(0, _generated)
     return importlib.import_module(module + "_pb2")
 
@@ -108,10 +112,11 @@ class Caller:
 
 
 class Service:
-    """One service's process on a home of its own: Service("directory")."""
+    """One service's process on a home of its own: Service("directory"), or the toy: Service("notes", program=f"{TOY}/fokus-notes")."""
 
-    def __init__(self, name, home=None, environment=None, command=()):
+    def __init__(self, name, home=None, environment=None, command=(), program=None):
         self.name, self.home = name, home or temporary_folder()
+        self.program = program or f"{BIN}/fokus-{name}"
         self.environment = {**os.environ, "FOKUS_LOG": "warning", **(environment or {})}
         self.command = list(command)
         self.process = None
@@ -120,7 +125,7 @@ class Service:
         return f"ipc://{self.home}/run/{self.name}.{socket}"
 
     def start(self, wait=True):
-        self.process = subprocess.Popen(self.command + [f"{BIN}/fokus-{self.name}", "--home", self.home], env=self.environment,
+        self.process = subprocess.Popen(self.command + [self.program, "--home", self.home], env=self.environment,
                                         stderr=open(f"{self.home}/stderr", "a"))
         atexit.register(self.kill)
         if wait:
@@ -170,10 +175,11 @@ class Service:
 class System:
     """A whole system, as fokusctl run starts it."""
 
-    def __init__(self, home=None, environment=None):
+    def __init__(self, home=None, environment=None, programs=BIN):
         self.home = home or temporary_folder()
+        self.programs = programs
         self.process = subprocess.Popen(
-            [f"{BIN}/fokusctl", "run", "--home", self.home, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"], stdout=subprocess.PIPE,
+            [f"{programs}/fokusctl", "run", "--home", self.home, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"], stdout=subprocess.PIPE,
             stderr=open(f"{self.home}/stderr", "a"), text=True, env={**os.environ, "FOKUS_LOG": "warning", **(environment or {})})
         atexit.register(self.stop)
         line = self.process.stdout.readline()
@@ -183,7 +189,7 @@ class System:
 
     def ctl(self, *arguments, check=True):
         """Runs fokusctl on this home; returns the finished process with its output as text."""
-        done = subprocess.run([f"{BIN}/fokusctl", *arguments, "--home", self.home], capture_output=True, text=True)
+        done = subprocess.run([f"{self.programs}/fokusctl", *arguments, "--home", self.home], capture_output=True, text=True)
         assert not check or done.returncode == 0, f"fokusctl {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done
 

@@ -182,6 +182,16 @@ static void append_service(struct buf *out, const struct ctl *ctl, const struct 
     buf_append_byte(out, '}');
 }
 
+/* Takes an address from the gateway's line as a URL. Port 0 was any port: a gateway that is started again takes the same one. */
+static bool keep_address(const char *line, const char *member, const char *setting,
+                         char ret_url[ADDRESS_MAX + 8])
+{
+    char said[ADDRESS_MAX + 8];
+
+    return ctl_json_member(line, member, said, sizeof(said)) && address_as_url(said, ret_url) &&
+           setenv(setting, ret_url + strlen("http://"), 1) == 0;
+}
+
 /* {"http":"http://127.0.0.1:8080","admin":...,"home":...,"services":{"directory":{"call":...,"admin":...,"events":...}}} */
 static void tell_ready(struct run *run)
 {
@@ -191,11 +201,10 @@ static void tell_ready(struct run *run)
 
     for (size_t i = 0; i < run->supervisor.n_children; i++) {
         const struct child *c = &run->supervisor.children[i];
-        char said[ADDRESS_MAX + 8];
         if (!c->gateway)
             continue;
-        if (!ctl_json_member(c->line, "http", said, sizeof(said)) || !address_as_url(said, http) ||
-            !ctl_json_member(c->line, "admin", said, sizeof(said)) || !address_as_url(said, admin))
+        if (!keep_address(c->line, "http", "FOKUS_HTTP", http) ||
+            !keep_address(c->line, "admin", "FOKUS_ADMIN", admin))
             fprintf(stderr, "fokusctl: the gateway's line has no addresses: %s\n", c->line);
     }
     buf_append_str(&out, "{\"http\":");
