@@ -1,8 +1,8 @@
 /* client_wait.c - client.h for tools, which have nothing else to do than wait for one answer. */
 #include <string.h>
-#include <time.h>
 
 #include "common/client.h"
+#include "common/clock.h"
 
 struct waiting {
     struct arena *arena;
@@ -37,14 +37,6 @@ static void wait_done(void *arg, const struct client_reply *reply)
                                             .message = "There is no memory for the answer." };
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 void client_call_wait(struct client *c, const struct client_call *call, struct arena *arena,
                       struct client_reply *ret)
 {
@@ -56,10 +48,10 @@ void client_call_wait(struct client *c, const struct client_call *call, struct a
                                        .message = "There is no room for another call." };
         return;
     }
-    for (client_turn(c, monotonic_ms()); !w.done; client_turn(c, monotonic_ms())) {
+    for (client_turn(c, clock_ms()); !w.done; client_turn(c, clock_ms())) {
         struct bus_item items[ROOM];
         size_t n = client_items(c, items, ROOM);
-        if (bus_poll(items, n, client_due_ms(c, monotonic_ms())) < 0)
+        if (bus_poll(items, n, client_due_ms(c, clock_ms())) < 0)
             continue; /* interrupted: the turn's deadlines end the wait */
     }
 }

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/core_internal.h"
 #include "fokus/runtime/v1/runtime.fokus.h"
 #include "fokus/v1/options.pb-c.h"
@@ -133,12 +133,9 @@ static int open_store(struct core *c, const char *path, bool scratch, struct err
 static int create_log(struct core *c, struct err *err)
 {
     struct id_source ids = { 0 };
-    struct timespec now;
     struct wr *wr;
 
-    if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-        return err_set(err, errno, "cannot read the clock");
-    id_next(&ids, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, c->log_id);
+    id_next(&ids, wall_ms(), c->log_id);
 
     int r = wr_begin(c->store, c->work, &wr);
     if (r < 0)

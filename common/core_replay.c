@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/core_internal.h"
 
 /* ---- progress ---- */
@@ -19,11 +19,10 @@ enum { PROGRESS_EVERY_MS = 250 };
 
 void progress_show(struct progress *p, uint64_t done, uint64_t total)
 {
-    struct timespec now;
+    int64_t ms = p->call ? clock_ms() : 0;
 
-    if (!p->call || clock_gettime(CLOCK_MONOTONIC, &now) < 0)
+    if (!p->call)
         return;
-    int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     if (done < total && ms - p->last_ms < PROGRESS_EVERY_MS)
         return;
     p->last_ms = ms;

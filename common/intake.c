@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/process.h"
 #include "fokus/runtime/v1/runtime.fokus.h"
 

@@ -104,11 +104,10 @@ static bool read_items(struct reader *r, const struct schema_field *f, struct st
     for (step->item = 0;; step->item++) {
         if (!read_item(r, f))
             return false;
-        uint8_t next = json_peek(&r->c);
-        if (next != ',' && next != ']')
-            return reader_syntax(r, "no comma or closing bracket after a value");
-        r->c.p++;
-        if (next == ']')
+        bool more;
+        if (!reader_next(r, ']', &more))
+            return false;
+        if (!more)
             return true;
     }
 }
@@ -120,11 +119,8 @@ static bool read_array(struct reader *r, const struct schema_field *f, struct st
             return false;
         return refuse(r, "must be an array");
     }
-    r->c.p++;
-    if (json_peek(&r->c) == ']') {
-        r->c.p++;
+    if (reader_empty(r, ']'))
         return true;
-    }
     if (!f->packed)
         return read_items(r, f, step);
     put_tag(r->out, f);
@@ -168,9 +164,8 @@ static bool read_entry(struct reader *r, const struct schema_field *f, struct st
     size_t from = begin_length(r->out);
     if (!read_map_key(r, &f->message->fields[0], step))
         return false;
-    if (json_peek(&r->c) != ':')
-        return reader_syntax(r, "a key without a colon behind it");
-    r->c.p++;
+    if (!reader_colon(r))
+        return false;
     if (json_peek(&r->c) == 'n' && !is_any_json(value))
         return refuse(r, "must not be null within a map");
     r->depth++;
@@ -191,20 +186,16 @@ static bool read_map(struct reader *r, const struct schema_field *f, struct step
             return false;
         return refuse(r, "must be an object");
     }
-    r->c.p++;
-    if (json_peek(&r->c) == '}') {
-        r->c.p++;
+    if (reader_empty(r, '}'))
         return true;
-    }
     for (;;) {
         if (!read_entry(r, f, step))
             return false;
         step->key.raw = NULL;
-        uint8_t next = json_peek(&r->c);
-        if (next != ',' && next != '}')
-            return reader_syntax(r, "no comma or closing brace after a value");
-        r->c.p++;
-        if (next == '}')
+        bool more;
+        if (!reader_next(r, '}', &more))
+            return false;
+        if (!more)
             return true;
     }
 }
@@ -229,9 +220,8 @@ static bool read_key(struct reader *r, const struct schema_message *m, size_t ex
     struct slice name;
     if (!reader_token(r, json_read_text(&r->c, &key)) || !reader_plain(r, &key, &name))
         return false;
-    if (json_peek(&r->c) != ':')
-        return reader_syntax(r, "a key without a colon behind it");
-    r->c.p++;
+    if (!reader_colon(r))
+        return false;
     *ret = schema_field_by_name(m, (const char *)name.data, name.len);
     return true;
 }
@@ -275,11 +265,8 @@ static bool read_members(struct reader *r, const struct schema_message *m, uint6
 {
     size_t expected = 0;
 
-    r->c.p++;
-    if (json_peek(&r->c) == '}') {
-        r->c.p++;
+    if (reader_empty(r, '}'))
         return true;
-    }
     for (;;) {
         const struct schema_field *f;
         if (json_peek(&r->c) != '"')
@@ -293,11 +280,10 @@ static bool read_members(struct reader *r, const struct schema_message *m, uint6
         } else if (!reader_token(r, json_skip(&r->c, SCHEMA_MAX_DEPTH - r->depth))) {
             return false;
         }
-        uint8_t next = json_peek(&r->c);
-        if (next != ',' && next != '}')
-            return reader_syntax(r, "no comma or closing brace after a value");
-        r->c.p++;
-        if (next == '}')
+        bool more;
+        if (!reader_next(r, '}', &more))
+            return false;
+        if (!more)
             return true;
     }
 }

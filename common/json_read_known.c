@@ -163,22 +163,18 @@ bool reader_field_mask(struct reader *r)
 
 bool reader_list(struct reader *r)
 {
-    r->c.p++;
-    if (json_peek(&r->c) == ']') {
-        r->c.p++;
+    if (reader_empty(r, ']'))
         return true;
-    }
     for (;;) {
         put_byte(r->out, 1 << 3 | PACKED_LEN);
         size_t from = begin_length(r->out);
         if (!reader_any(r))
             return false;
         end_length(r->out, from);
-        uint8_t next = json_peek(&r->c);
-        if (next != ',' && next != ']')
-            return reader_syntax(r, "no comma or closing bracket after a value");
-        r->c.p++;
-        if (next == ']')
+        bool more;
+        if (!reader_next(r, ']', &more))
+            return false;
+        if (!more)
             return true;
     }
 }
@@ -204,11 +200,8 @@ static bool put_json_text(struct reader *r, uint8_t tag)
 
 bool reader_object(struct reader *r)
 {
-    r->c.p++;
-    if (json_peek(&r->c) == '}') {
-        r->c.p++;
+    if (reader_empty(r, '}'))
         return true;
-    }
     for (;;) {
         if (json_peek(&r->c) != '"')
             return reader_syntax(r, "an object key that is no string");
@@ -216,9 +209,8 @@ bool reader_object(struct reader *r)
         size_t entry = begin_length(r->out);
         if (!put_json_text(r, 1 << 3 | PACKED_LEN))
             return false;
-        if (json_peek(&r->c) != ':')
-            return reader_syntax(r, "a key without a colon behind it");
-        r->c.p++;
+        if (!reader_colon(r))
+            return false;
         put_byte(r->out, 2 << 3 | PACKED_LEN);
         size_t value = begin_length(r->out);
         r->depth++;
@@ -227,11 +219,10 @@ bool reader_object(struct reader *r)
         r->depth--;
         end_length(r->out, value);
         end_length(r->out, entry);
-        uint8_t next = json_peek(&r->c);
-        if (next != ',' && next != '}')
-            return reader_syntax(r, "no comma or closing brace after a value");
-        r->c.p++;
-        if (next == '}')
+        bool more;
+        if (!reader_next(r, '}', &more))
+            return false;
+        if (!more)
             return true;
     }
 }

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "common/base64.h"
+
 /* ---- what was wrong ---- */
 
 const char *reader_path(const struct reader *r)
@@ -258,54 +260,6 @@ bool reader_plain(struct reader *r, const struct json_text *t, struct slice *ret
     return true;
 }
 
-static int base64_digit(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+' || c == '-')
-        return 62;
-    if (c == '/' || c == '_')
-        return 63;
-    return -1;
-}
-
-/* Standard or URL-safe, padded or not. Returns the bytes written, or -1. */
-static ptrdiff_t decode_base64(struct slice text, uint8_t *to)
-{
-    const uint8_t *start = to;
-    size_t n = text.len, padding = 0;
-    uint32_t group = 0;
-
-    while (n && padding < 2 && text.data[n - 1] == '=') {
-        n--;
-        padding++;
-    }
-    if (n % 4 == 1 || (padding && (n + padding) % 4 != 0))
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        int digit = base64_digit(text.data[i]);
-        if (digit < 0)
-            return -1;
-        group = group << 6 | (uint32_t)digit;
-        if (i % 4 == 3) {
-            *to++ = (uint8_t)(group >> 16);
-            *to++ = (uint8_t)(group >> 8);
-            *to++ = (uint8_t)group;
-        }
-    }
-    if (n % 4 == 2) {
-        *to++ = (uint8_t)(group >> 4);
-    } else if (n % 4 == 3) {
-        *to++ = (uint8_t)(group >> 10);
-        *to++ = (uint8_t)(group >> 2);
-    }
-    return to - start;
-}
-
 bool reader_bytes(struct reader *r, const struct schema_field *f, bool keep_empty)
 {
     struct json_text t;
@@ -317,10 +271,10 @@ bool reader_bytes(struct reader *r, const struct schema_field *f, bool keep_empt
         return true;
     put_tag(r->out, f);
     size_t from = begin_length(r->out);
-    uint8_t *to = json_room(r->out, text.len / 4 * 3 + 3);
+    uint8_t *to = json_room(r->out, base64_decoded_max(text.len));
     if (!to)
         return true; /* said at the end */
-    ptrdiff_t len = decode_base64(text, to);
+    ptrdiff_t len = base64_decode(text, BASE64_ANY, to);
     if (len < 0)
         return refuse(r, "must be base64");
     r->out->len += (size_t)len;

@@ -44,6 +44,40 @@ bool reader_token(struct reader *r, bool ok);
     (r)->out->failed ? reader_too_large(r)                                                         \
                      : (status_violation((r)->status, reader_path(r), __VA_ARGS__) != 0)
 
+/* ---- between values ---- */
+
+/* Reads what stands between items: a comma, or `end`. */
+static inline bool reader_next(struct reader *r, char end, bool *ret_more)
+{
+    uint8_t next = json_peek(&r->c);
+
+    if (next != ',' && next != end)
+        return reader_syntax(r, end == ']' ? "no comma or closing bracket after a value"
+                                           : "no comma or closing brace after a value");
+    r->c.p++;
+    *ret_more = next == ',';
+    return true;
+}
+
+/* Reads past the colon behind a key. */
+static inline bool reader_colon(struct reader *r)
+{
+    if (json_peek(&r->c) != ':')
+        return reader_syntax(r, "a key without a colon behind it");
+    r->c.p++;
+    return true;
+}
+
+/* Whether a list or object that has just been opened is empty; then its end is read too. */
+static inline bool reader_empty(struct reader *r, char end)
+{
+    r->c.p++;
+    if (json_peek(&r->c) != end)
+        return false;
+    r->c.p++;
+    return true;
+}
+
 /* ---- single values ---- */
 
 bool reader_real(struct reader *r, bool single, double *ret);

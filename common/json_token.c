@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base64.h"
 #include "common/json_text.h"
 
 static bool wrong(struct json_cursor *c, const char *what)
@@ -19,17 +20,6 @@ void json_blanks_long(struct json_cursor *c)
 }
 
 /* ---- strings ---- */
-
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* Four hexadecimal digits, or -1. */
 static int32_t hex_unit(const uint8_t *p, const uint8_t *end)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base64.h"
+
 static uint8_t *put_escape(uint8_t *to, uint8_t c)
 {
     static const char short_form[] = "\bb\tt\nn\ff\rr\"\"\\\\";
@@ -144,27 +146,13 @@ void writer_real(struct buf *out, double value, bool single)
 
 void writer_base64(struct buf *out, const uint8_t *p, size_t len)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t size = (len + 2) / 3 * 4 + 2;
+    size_t size = base64_encoded_len(len) + 2;
     uint8_t *to = json_room(out, size);
 
     if (!to)
         return;
     *to++ = '"';
-    for (; len >= 3; len -= 3, p += 3) {
-        uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
-        *to++ = (uint8_t)digits[v >> 18];
-        *to++ = (uint8_t)digits[v >> 12 & 63];
-        *to++ = (uint8_t)digits[v >> 6 & 63];
-        *to++ = (uint8_t)digits[v & 63];
-    }
-    if (len) {
-        uint32_t v = (uint32_t)p[0] << 16 | (len == 2 ? (uint32_t)p[1] << 8 : 0);
-        *to++ = (uint8_t)digits[v >> 18];
-        *to++ = (uint8_t)digits[v >> 12 & 63];
-        *to++ = len == 2 ? (uint8_t)digits[v >> 6 & 63] : '=';
-        *to++ = '=';
-    }
-    *to++ = '"';
+    to = base64_encode(to, p, len, true);
+    *to = '"';
     out->len += size;
 }

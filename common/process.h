@@ -103,9 +103,6 @@ struct service {
     char home[PATH_MAX], store_path[PATH_MAX];
 };
 
-int64_t clock_us(void);
-int64_t wall_ms(void);
-
 /* ---- intake.c ---- */
 
 /* Reads the frames that wait at a door, at most FRAMES_A_TURN, and answers or passes on their calls. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/packed.h"
 #include "common/process.h"
 #include "fokus/runtime/v1/runtime.fokus.h"

@@ -1,6 +1,6 @@
-/* schema_internal.h - what the three parts of the schema share; nobody else includes this.
+/* schema_internal.h - what the parts of the schema share; nobody else includes this.
  *
- * schema.c opens a schema and finds things in it; schema_gather.c collects what a descriptor set declares;
+ * schema.c opens a schema; schema_find.c finds things in it; schema_gather.c collects what a descriptor set declares;
  * schema_build.c makes messages, enums and methods of it. */
 #pragma once
 #include "common/schema.h"

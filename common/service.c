@@ -18,9 +18,9 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/notify.h"
 #include "common/process.h"
 
@@ -31,20 +31,6 @@ enum {
     SEED_RECORDS = 20000, /* looked back through at start for each topic's last sequence */
     SEED_BYTES = 64 * 1024 * 1024,
 };
-
-int64_t clock_us(void)
-{
-    struct timespec t = { 0 };
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-int64_t wall_ms(void)
-{
-    struct timespec t = { 0 };
-    (void)clock_gettime(CLOCK_REALTIME, &t); /* cannot fail */
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- options ---- */
 

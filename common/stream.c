@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/macros.h"
 #include "fokus/runtime/v1/runtime.pb-c.h"
 
@@ -284,13 +284,6 @@ struct stream_follower {
     int64_t heard_at_ms;
 };
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int subscribe_topic(struct stream_follower *f, const char *service, const char *type)
 {
     char *topic = NULL;
@@ -487,7 +480,7 @@ static int read_on(struct stream_follower *f, stream_each *each, void *arg, stru
         int r = read_page(f, &page, err);
         if (r < 0)
             return r;
-        f->heard_at_ms = monotonic_ms();
+        f->heard_at_ms = clock_ms();
         r = check_history(f, page->log_id, page->last_sequence, err);
         if (r < 0)
             return r;
@@ -535,7 +528,7 @@ static int listen(struct stream_follower *f, struct err *err)
         got = bus_receive(f->bell, &m);
         if (got < 0)
             continue;
-        f->heard_at_ms = monotonic_ms();
+        f->heard_at_ms = clock_ms();
         r = hear(f, &m, err);
     }
     bus_release(&m);
@@ -545,7 +538,7 @@ static int listen(struct stream_follower *f, struct err *err)
 int stream_follower_turn(struct stream_follower *f, int timeout_ms, stream_each *each, void *arg,
                          struct err *err)
 {
-    int64_t now = monotonic_ms(), until = now + timeout_ms;
+    int64_t now = clock_ms(), until = now + timeout_ms;
 
     for (;;) {
         int r = f->bell ? listen(f, err) : 0;
@@ -556,7 +549,7 @@ int stream_follower_turn(struct stream_follower *f, int timeout_ms, stream_each 
             if (r != 0)
                 return r;
         }
-        now = monotonic_ms();
+        now = clock_ms();
         if (now >= until || !f->bell)
             return 0;
         int64_t silent_in = f->heard_at_ms + SILENCE_MS + 1 - now;
@@ -567,6 +560,6 @@ int stream_follower_turn(struct stream_follower *f, int timeout_ms, stream_each 
             return 0;
         if (r < 0)
             return r;
-        now = monotonic_ms();
+        now = clock_ms();
     }
 }

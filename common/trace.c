@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/status.h"
+#include "common/utf8.h"
 
 enum {
     LINE_MAX_BYTES = 4096,
@@ -91,29 +92,11 @@ static bool line_add(struct line *l, const char *text, size_t len)
     return true;
 }
 
-/* Length of the UTF-8 character at `c`, 0 when it is none. */
-static size_t utf8_len(const unsigned char *c)
-{
-    size_t len = c[0] < 0x80                   ? 1
-                 : c[0] >= 0xc2 && c[0] < 0xe0 ? 2
-                 : c[0] >= 0xe0 && c[0] < 0xf0 ? 3
-                 : c[0] >= 0xf0 && c[0] < 0xf5 ? 4
-                                               : 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
-        (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 /* One character as JSON; returns how many bytes of the text it took, 0 when the line is full. */
 static size_t line_character(struct line *l, const unsigned char *c)
 {
     char escape[8];
-    size_t len = utf8_len(c);
+    size_t len = *c < 0x80 ? 1 : utf8_sequence(c, c + strnlen((const char *)c, 4));
 
     if (len == 0)
         return line_add(l, "\xef\xbf\xbd", 3) ? 1 : 0;

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/id.h"
 #include "common/json.h"
 #include "common/packed.h"
@@ -193,13 +193,6 @@ static bool take_answer(struct import *in, struct slice body)
             add_count(in, f, w.value);
     }
     return accepted;
-}
-
-static int64_t wall_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void begin_batch(struct import *in)

@@ -14,9 +14,9 @@
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "services/ctl/address.h"
 #include "services/ctl/control.h"
@@ -32,13 +32,6 @@ struct run {
     bool gateway_started, told;
     int64_t begun_ms;
 };
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- before anything starts ---- */
 
@@ -278,7 +271,7 @@ static int loop(struct run *run)
     struct bus_item items[MAX_ITEMS];
 
     for (;;) {
-        int64_t now = monotonic_ms();
+        int64_t now = clock_ms();
         take_signal(run, now);
         supervise_turn(&run->supervisor, now);
         start_gateway_when_due(run, now);
@@ -318,7 +311,7 @@ static int run_system(struct run *run, const char *http, const char *admin)
         code = control_open(&run->control, &run->supervisor);
     if (code != 0)
         return code;
-    run->begun_ms = monotonic_ms();
+    run->begun_ms = clock_ms();
     for (size_t i = 0; i < run->supervisor.n_children; i++)
         if (!run->supervisor.children[i].gateway)
             supervise_start(&run->supervisor.children[i], run->begun_ms);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/trace.h"
 #include "services/gateway/connect.h"
@@ -25,7 +26,7 @@ static const char JSON[] = "application/json";
 
 static void finish(struct gateway *g, struct exchange *e, enum code code)
 {
-    uint64_t us = (uint64_t)(gateway_now_us() - e->begun_us);
+    uint64_t us = (uint64_t)(clock_us() - e->begun_us);
 
     g->answered[code]++;
     metrics_observe_us(&g->duration, us);

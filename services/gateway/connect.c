@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base64.h"
 #include "common/json.h"
 #include "common/packed.h"
 
@@ -147,17 +148,6 @@ static const struct refusal REPEATED = {
     400, CODE_INVALID_ARGUMENT, "A parameter of the call stands twice in the query string."
 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool percent_decode(const char *text, size_t len, struct buf *out)
 {
     uint8_t *to = buf_reserve(out, len ? len : 1);
@@ -171,8 +161,8 @@ static bool percent_decode(const char *text, size_t len, struct buf *out)
         } else if (text[i] != '%') {
             *to++ = (uint8_t)text[i];
         } else {
-            int high = i + 2 < len ? hex_digit(text[i + 1]) : -1;
-            int low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
+            int high = i + 2 < len ? hex_digit((uint8_t)text[i + 1]) : -1;
+            int low = i + 2 < len ? hex_digit((uint8_t)text[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return false;
             *to++ = (uint8_t)(high << 4 | low);
@@ -183,43 +173,13 @@ static bool percent_decode(const char *text, size_t len, struct buf *out)
     return true;
 }
 
-static int base64_digit(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '-')
-        return 62;
-    return c == '_' ? 63 : -1;
-}
-
 /* Decodes in place; writing never overtakes reading. */
-static bool base64_decode(struct buf *text)
+static bool decode_in_place(struct buf *text)
 {
-    size_t len = text->len, to = 0;
-    uint32_t bits = 0;
-    unsigned n_bits = 0;
+    ptrdiff_t len = base64_decode((struct slice) { text->data, text->len }, BASE64_URL, text->data);
 
-    for (unsigned padding = 0; padding < 2 && len && text->data[len - 1] == '='; padding++)
-        len--;
-    if (len % 4 == 1 || (len != text->len && text->len % 4 != 0))
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        int digit = base64_digit(text->data[i]);
-        if (digit < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)digit;
-        n_bits += 6;
-        if (n_bits >= 8) {
-            n_bits -= 8;
-            text->data[to++] = (uint8_t)(bits >> n_bits);
-        }
-    }
-    text->len = to;
-    return (bits & ((1u << n_bits) - 1)) == 0;
+    text->len = len < 0 ? 0 : (size_t)len;
+    return len >= 0;
 }
 
 enum {
@@ -293,7 +253,7 @@ const struct refusal *connect_get_parse(const char *query, size_t len, struct bu
         return &NEEDS_BASE64;
     if (raw.data && !percent_decode((const char *)raw.data, raw.len, message))
         return &BAD_PERCENT;
-    if (base64 && raw.len && !message->failed && !base64_decode(message))
+    if (base64 && raw.len && !message->failed && !decode_in_place(message))
         return &BAD_BASE64;
     if (message->failed || message->len > CONNECT_MAX_BODY)
         return &TOO_LONG;
@@ -348,18 +308,10 @@ void connect_json_path(const struct schema_message *m, const char *path, struct 
 
 static void append_base64(struct buf *out, const uint8_t *bytes, size_t len)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint8_t *to = buf_reserve(out, base64_encoded_len(len));
 
-    for (size_t i = 0; i < len; i += 3) {
-        size_t n = len - i < 3 ? len - i : 3;
-        uint32_t bits = (uint32_t)bytes[i] << 16;
-        if (n > 1)
-            bits |= (uint32_t)bytes[i + 1] << 8;
-        if (n > 2)
-            bits |= bytes[i + 2];
-        for (size_t k = 0; k <= n; k++)
-            buf_append_byte(out, (uint8_t)digits[bits >> (18 - 6 * k) & 63]);
-    }
+    if (to)
+        out->len += (size_t)(base64_encode(to, bytes, len, false) - to);
 }
 
 /* google.rpc.BadRequest { repeated FieldViolation field_violations = 1; } of field = 1, description = 2. */

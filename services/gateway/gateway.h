@@ -32,5 +32,3 @@ struct page_source {
     struct slice text;
 };
 void page_merge(const struct page_source *sources, size_t n_sources, struct buf *out);
-
-int64_t gateway_now_us(void);

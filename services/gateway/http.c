@@ -18,9 +18,9 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "services/gateway/connect.h"
 
 enum {
@@ -73,14 +73,6 @@ struct http {
 
 /* ---- one request ---- */
 
-static int64_t clock_us(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static bool path_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -126,7 +118,7 @@ static void *uri_came(void *arg, const char *uri, struct MHD_Connection *mhd)
     h->under_way++;
     e->too_long = false;
     e->gone = NULL;
-    e->begun_us = clock_us(CLOCK_MONOTONIC);
+    e->begun_us = clock_us();
     buf_append(&e->query, query, strcspn(query, "#"));
     e->path_ok = uri[0] == '/' && len - 1 <= HTTP_MAX_PATH && path_is_plain(uri + 1, len - 1);
     e->path_len = e->path_ok ? len - 1 : 0;
@@ -239,7 +231,7 @@ static void take_ids(struct conn *c)
     if (id && connect_request_id_sane(id))
         memcpy(e->request_id, id, strlen(id) + 1);
     else
-        id_next(&c->http->ids, clock_us(CLOCK_REALTIME) / 1000, e->request_id);
+        id_next(&c->http->ids, wall_ms(), e->request_id);
     trace_parent_next(e->headers[HTTP_TRACEPARENT], e->traceparent);
 }
 
@@ -517,7 +509,7 @@ int http_new(const struct http_config *config, struct http **ret, struct err *er
         return r;
     }
     write_address(h, h->fd);
-    h->now_ms = clock_us(CLOCK_MONOTONIC) / 1000;
+    h->now_ms = clock_ms();
     h->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_came, h,
         MHD_OPTION_LISTEN_SOCKET, h->fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/notify.h"
 #include "common/trace.h"
 #include "services/gateway/connect.h"
@@ -52,19 +52,6 @@ struct options {
     size_t n_services;
     unsigned idle_s, request_s;
 };
-
-int64_t gateway_now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static int64_t now_ms(void)
-{
-    return gateway_now_us() / 1000;
-}
 
 static const char *setting(const char *name, const char *otherwise)
 {
@@ -213,10 +200,10 @@ static int run(struct process *p)
                                                              { .fd = http_fd(g->http) },
                                                              { .fd = http_fd(g->admin) } };
         size_t n = 3 + registry_items(g->registry, items + 3, REGISTRY_MAX_SERVICES);
-        int r = bus_poll(items, n, due_ms(p, now_ms()));
+        int r = bus_poll(items, n, due_ms(p, clock_ms()));
         if (r < 0 && r != -EINTR)
             return r;
-        int64_t now = now_ms();
+        int64_t now = clock_ms();
         if (items[0].readable)
             begin_draining(p, now);
         /* Replies first, so that their connections are taken up in this turn; then what came in; then out with the calls. */
