@@ -1,11 +1,14 @@
 /* status.c - refusals with their texts, and the story of a failure.
  *
  * Texts live in the status' arena. When the arena is spent the code still stands and the text falls back to a
- * constant: a refusal is never lost because its words could not be stored. */
+ * constant: a refusal is never lost because its words could not be stored. What they quote may have been cut in the middle of
+ * a character; a reply must be UTF-8, so that is mended here. */
 #include "common/status.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "common/utf8.h"
 
 static const struct {
     const char *name;
@@ -48,7 +51,7 @@ int status_refuse(struct status *s, enum code code, const char *format, ...)
         return 0;
     va_list args;
     va_start(args, format);
-    char *text = arena_vprintf(s->arena, format, args);
+    char *text = utf8_mend(arena_vprintf(s->arena, format, args));
     va_end(args);
     s->code = code;
     s->message = text ? text : no_memory;
@@ -86,9 +89,9 @@ int status_violation(struct status *s, const char *field, const char *format, ..
     }
     va_list args;
     va_start(args, format);
-    char *text = arena_vprintf(s->arena, format, args);
+    char *text = utf8_mend(arena_vprintf(s->arena, format, args));
     va_end(args);
-    char *path = arena_strdup(s->arena, field);
+    char *path = utf8_mend(arena_strdup(s->arena, field));
     *v = (struct violation) { path ? path : "", text ? text : no_memory };
     s->n_violations++;
     return 0;

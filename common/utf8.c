@@ -56,6 +56,24 @@ bool utf8_check(const uint8_t *text, size_t len, size_t *ret_chars)
     return true;
 }
 
+char *utf8_mend(char *text)
+{
+    if (!text)
+        return NULL;
+    uint8_t *to = (uint8_t *)text;
+    const uint8_t *p = to, *end = to + strlen(text);
+
+    while (p < end) {
+        size_t n = *p < 0x80 ? 1 : utf8_sequence(p, end);
+        if (n == 0)
+            p++;
+        for (; n > 0; n--)
+            *to++ = *p++;
+    }
+    *to = '\0';
+    return text;
+}
+
 size_t utf8_encode(uint32_t c, uint8_t to[4])
 {
     if (c < 0x80) {

@@ -12,6 +12,10 @@ bool utf8_check(const uint8_t *text, size_t len, size_t *ret_chars);
 /* Length in bytes of the one valid multi-byte sequence at `p`, or 0 when there is none. `*p` is 0x80 or above. */
 size_t utf8_sequence(const uint8_t *p, const uint8_t *end);
 
+/* Takes out of a text, in place, what is not UTF-8: printf's "%.100s" counts bytes and may cut a character of a quoted text in two.
+ * Returns the text; NULL stays NULL. */
+char *utf8_mend(char *text);
+
 /* Writes a code point (not a surrogate, at most U+10FFFF) and returns how many of the four bytes it took. */
 size_t utf8_encode(uint32_t code_point, uint8_t to[4]);
 

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 /* cmocka wants the above first */
@@ -73,12 +74,33 @@ static void every_code_point_comes_back(void **state)
     }
 }
 
+static void a_text_cut_by_printf_is_mended(void **state)
+{
+    static const char long_text[] = "\xc3\xa5\xe2\x82\xac\xf0\x9f\x8c\xbb.";
+    (void)state;
+    for (int cut = 0; cut <= (int)strlen(long_text); cut++) {
+        char text[64];
+        size_t chars;
+        (void)snprintf(text, sizeof(text), "'%.*s' is no slug", cut, long_text);
+        assert_ptr_equal(utf8_mend(text), text);
+        assert_true(utf8_check((const uint8_t *)text, strlen(text), &chars));
+        size_t whole = cut < 2 ? 0 : cut < 5 ? 2 : cut < 9 ? 5 : (size_t)cut;
+        assert_int_equal(strlen(text), strlen("'' is no slug") + whole);
+    }
+    char odd[] = "\xff"
+                 "a\x80"
+                 "b\xe2\x82";
+    assert_string_equal(utf8_mend(odd), "ab");
+    assert_null(utf8_mend(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_counted_in_characters),
         cmocka_unit_test(what_is_not_utf8_is_refused),
         cmocka_unit_test(every_code_point_comes_back),
+        cmocka_unit_test(a_text_cut_by_printf_is_mended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/utf8.h"
+
 /* ---- telling what is wrong ---- */
 
 __attribute__((format(printf, 4, 0))) static void
@@ -21,7 +23,7 @@ report(struct import *import, uint32_t row, const char *field, const char *forma
     if (!import->reports)
         import->reports = arena_calloc(import->arena, IMPORT_MAX_REPORTS, sizeof(*import->reports));
     RowReport *r = arena_alloc(import->arena, sizeof(*r));
-    char *message = arena_vprintf(import->arena, format, args);
+    char *message = utf8_mend(arena_vprintf(import->arena, format, args));
     if (!import->reports || !r || !message) {
         import->out_of_memory = true;
         return;
