@@ -440,7 +440,7 @@ static int write_description(const char *path, const struct service *s, const Ba
 
 /* The files of a backup folder. */
 struct backup_paths {
-    char data[PATH_MAX], lock[PATH_MAX], description[PATH_MAX];
+    char data[PATH_MAX], lock[PATH_MAX], owner[PATH_MAX], description[PATH_MAX];
 };
 
 static bool backup_paths(const char *directory, struct backup_paths *ret)
@@ -449,6 +449,7 @@ static bool backup_paths(const char *directory, struct backup_paths *ret)
         return false;
     (void)snprintf(ret->data, PATH_MAX, "%s/data.mdb", directory);           /* fits */
     (void)snprintf(ret->lock, PATH_MAX, "%s/lock.mdb", directory);           /* fits */
+    (void)snprintf(ret->owner, PATH_MAX, "%s/owner", directory);             /* fits */
     (void)snprintf(ret->description, PATH_MAX, "%s/backup.json", directory); /* fits */
     return true;
 }
@@ -464,7 +465,8 @@ static int make_backup(const struct query_in *in, const char *directory,
     if (r < 0)
         return r;
     r = copied_head(directory, in->arena, &head, err);
-    (void)unlink(paths->lock); /* LMDB's own, made by looking; a copy needs none */
+    (void)unlink(paths->lock);  /* these two were made by looking; */
+    (void)unlink(paths->owner); /* a copy needs neither */
     if (r == 0)
         r = file_checksum(paths->data, checksum, &res->size_bytes);
     if (r < 0)

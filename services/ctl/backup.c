@@ -129,7 +129,7 @@ struct restore {
 
 static int read_card(struct restore *re)
 {
-    char text[CARD_MAX] = "", service[CTL_NAME_MAX + 1];
+    char text[CARD_MAX] = "", service[SERVICE_NAME_MAX + 1];
     struct ctl *ctl = re->ctl;
 
     char *path = arena_printf(ctl->arena, "%s/backup.json", re->from);

@@ -204,9 +204,7 @@ struct bus *ctl_bus(struct ctl *ctl)
 
 bool ctl_name_valid(const char *name)
 {
-    size_t len = strlen(name);
-    return len > 0 && len <= CTL_NAME_MAX && name[0] != '-' && name[len - 1] != '-' &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+    return service_name_valid(name, strlen(name));
 }
 
 char *ctl_socket_path(struct ctl *ctl, const char *service, const char *socket)
@@ -233,7 +231,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-size_t ctl_services(struct ctl *ctl, char names[CTL_MAX_SERVICES][CTL_NAME_MAX + 1])
+size_t ctl_services(struct ctl *ctl, char names[CTL_MAX_SERVICES][SERVICE_NAME_MAX + 1])
 {
     static const char suffix[] = ".admin";
     size_t n = 0;
@@ -243,7 +241,7 @@ size_t ctl_services(struct ctl *ctl, char names[CTL_MAX_SERVICES][CTL_NAME_MAX +
 
     while (folder && n < CTL_MAX_SERVICES && (entry = readdir(folder))) {
         size_t len = strlen(entry->d_name);
-        if (len < sizeof(suffix) || len - (sizeof(suffix) - 1) > CTL_NAME_MAX ||
+        if (len < sizeof(suffix) || len - (sizeof(suffix) - 1) > SERVICE_NAME_MAX ||
             strcmp(entry->d_name + len - (sizeof(suffix) - 1), suffix) != 0)
             continue;
         memcpy(names[n], entry->d_name, len - (sizeof(suffix) - 1));

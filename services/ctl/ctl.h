@@ -9,6 +9,7 @@
 #include "common/arena.h"
 #include "common/bus.h"
 #include "common/client.h"
+#include "common/name.h"
 #include "common/schema.h"
 #include "common/status.h"
 
@@ -21,7 +22,6 @@ enum {
 };
 
 enum {
-    CTL_NAME_MAX = 40, /* characters of a service's short name */
     CTL_MAX_SERVICES = 32,
     CTL_ARENA_BYTES = 256 * 1024 * 1024,
     CTL_CALL_MS = 10000,
@@ -94,11 +94,11 @@ char *ctl_socket_path(struct ctl *ctl, const char *service, const char *socket);
 /* Whether somebody listens on the UNIX socket at `path`. */
 bool ctl_socket_alive(const char *path);
 /* The services that have an admin socket in the home, sorted, alive or not; returns how many. */
-size_t ctl_services(struct ctl *ctl, char names[CTL_MAX_SERVICES][CTL_NAME_MAX + 1]);
+size_t ctl_services(struct ctl *ctl, char names[CTL_MAX_SERVICES][SERVICE_NAME_MAX + 1]);
 
 /* A service on its admin socket. */
 struct remote {
-    char name[CTL_NAME_MAX + 1];
+    char name[SERVICE_NAME_MAX + 1];
     char *endpoint; /* in the arena */
     struct client *client;
     struct schema *schema;  /* after remote_describe(): its own */

@@ -111,7 +111,7 @@ static int search_service(struct ctl *ctl, const char *service, const struct wan
 /* Services that do not run are no mistake as long as another one has what is wanted. */
 static void search_all(struct ctl *ctl, const struct wanted *w, struct search *s, struct found *ret)
 {
-    char names[CTL_MAX_SERVICES][CTL_NAME_MAX + 1];
+    char names[CTL_MAX_SERVICES][SERVICE_NAME_MAX + 1];
     size_t n = ctl_services(ctl, names);
 
     for (size_t i = 0; i < n; i++) {
@@ -123,7 +123,7 @@ static void search_all(struct ctl *ctl, const struct wanted *w, struct search *s
 
 static int not_found(struct ctl *ctl, const struct wanted *w, struct search *s)
 {
-    char names[CTL_MAX_SERVICES][CTL_NAME_MAX + 1];
+    char names[CTL_MAX_SERVICES][SERVICE_NAME_MAX + 1];
 
     if (ctl_services(ctl, names) == 0)
         return ctl_fail(ctl, CTL_UNREACHABLE, "no service runs in %s; fokusctl run starts a system",

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/json.h"
 #include "services/ctl/ctl.h"
 
 static const struct command commands[] = {
@@ -104,8 +105,46 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static int help_on(const struct command *c)
+/* {"name":"status","arguments":"","summary":"..."}, with "help" when that is wanted. */
+static void append_command(struct buf *out, const struct command *c, bool with_help)
 {
+    const struct {
+        const char *name, *text;
+    } members[] = { { "{\"name\":", c->name },
+                    { ",\"arguments\":", c->arguments },
+                    { ",\"summary\":", c->summary },
+                    { ",\"help\":", c->help } };
+
+    for (size_t i = 0; i < (with_help ? 4u : 3u); i++) {
+        buf_append_str(out, members[i].name);
+        json_string(out, members[i].text, strlen(members[i].text));
+    }
+    buf_append_byte(out, '}');
+}
+
+/* Of one command, or of all when it is NULL. */
+static int help_as_json(const struct ctl *ctl, const struct command *c)
+{
+    struct buf out = BUF_INIT(1024 * 1024);
+
+    if (c) {
+        append_command(&out, c, true);
+    } else {
+        for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+            buf_append_str(&out, i ? "," : "{\"commands\":[");
+            append_command(&out, &commands[i], false);
+        }
+        buf_append_str(&out, "]}");
+    }
+    int code = ctl_print_json(ctl, &out);
+    buf_free(&out);
+    return code;
+}
+
+static int help_on(const struct ctl *ctl, const struct command *c)
+{
+    if (ctl->json)
+        return help_as_json(ctl, c);
     printf("fokusctl %s%s%s - %s\n\n%s", c->name, *c->arguments ? " " : "", c->arguments,
            c->summary, c->help);
     return CTL_OK;
@@ -115,9 +154,11 @@ static int help(const struct ctl *ctl, const char *name)
 {
     if (name) {
         const struct command *c = find_command(name);
-        return c ? help_on(c)
+        return c ? help_on(ctl, c)
                  : ctl_fail(ctl, CTL_USAGE, "there is no command %s; see fokusctl help", name);
     }
+    if (ctl->json)
+        return help_as_json(ctl, NULL);
     printf("fokusctl COMMAND [ARGUMENTS] - runs and looks after a FOKUS system\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  %-8s %-16s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
@@ -211,11 +252,13 @@ int main(int argc, char **argv)
     else if (strcmp(argv[1], "help") == 0)
         code = help(&ctl, argc > 2 ? argv[2] : NULL);
     else if (strcmp(argv[1], "--version") == 0)
-        code = printf("fokusctl %s\n", FOKUS_VERSION) > 0 ? CTL_OK : CTL_REFUSED;
+        code = printf(ctl.json ? "{\"version\":\"%s\"}\n" : "fokusctl %s\n", FOKUS_VERSION) > 0
+                   ? CTL_OK
+                   : CTL_REFUSED;
     else if (!c)
         code = ctl_fail(&ctl, CTL_USAGE, "there is no command %s; see fokusctl help", argv[1]);
     else
-        code = wants_help ? help_on(c) : run_command(&ctl, c, argc - 1, argv + 1);
+        code = wants_help ? help_on(&ctl, c) : run_command(&ctl, c, argc - 1, argv + 1);
     bus_free(ctl.bus);
     arena_free(ctl.arena);
     return code;

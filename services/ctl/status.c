@@ -12,7 +12,7 @@ enum { STATUS_MS = 3000 };
 
 /* One line of the table: what the supervisor knows, and what the service says of itself, if it answers. */
 struct line {
-    char name[CTL_NAME_MAX + 1];
+    char name[SERVICE_NAME_MAX + 1];
     char state[32];
     long pid;
     unsigned restarts;
@@ -41,7 +41,7 @@ static struct line *line_of(struct table *t, const char *name)
 /* "directory serving 1234 0" a line; see control.h. */
 static void take_supervisors_line(struct table *t, char *text)
 {
-    char name[CTL_NAME_MAX + 1], state[32];
+    char name[SERVICE_NAME_MAX + 1], state[32];
     long pid;
     unsigned restarts;
 
@@ -178,7 +178,7 @@ static void print_table(const struct ctl *ctl, const struct table *t)
 int ctl_status(struct ctl *ctl, int argc, char **argv)
 {
     static const char *const none[] = { NULL };
-    char names[CTL_MAX_SERVICES][CTL_NAME_MAX + 1];
+    char names[CTL_MAX_SERVICES][SERVICE_NAME_MAX + 1];
     struct table t = { 0 };
     bool silent = false;
 

@@ -27,9 +27,9 @@ enum {
 };
 
 struct child {
-    char name[CTL_NAME_MAX + 1]; /* "directory" of fokus-directory */
-    char *path;                  /* the program */
-    char *admin;                 /* endpoint of the admin socket */
+    char name[SERVICE_NAME_MAX + 1]; /* "directory" of fokus-directory */
+    char *path;                      /* the program */
+    char *admin;                     /* endpoint of the admin socket */
     bool gateway; /* prints its addresses on standard output instead of answering GetStatus */
     enum child_state state;
     pid_t pid;

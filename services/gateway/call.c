@@ -41,13 +41,13 @@ static void finish(struct gateway *g, struct exchange *e, enum code code)
 
 static void answer_error_as(struct gateway *g, struct exchange *e, int http, enum code code,
                             const char *message, const struct violation *violations,
-                            size_t n_violations, const struct schema_message *m, const char *allow)
+                            size_t n_violations, const struct schema_message *m,
+                            const struct http_header *header)
 {
     struct buf body = BUF_INIT(MAX_ANSWER);
-    const struct http_header header = { "Allow", allow };
 
     connect_error(&body, code, message, violations, n_violations, m);
-    http_answer(e, http, JSON, &body, &header, allow ? 1 : 0);
+    http_answer(e, http, JSON, &body, header, header ? 1 : 0);
     finish(g, e, code);
 }
 
@@ -58,7 +58,11 @@ static void answer_error(struct gateway *g, struct exchange *e, enum code code, 
 
 static void answer_refusal(struct gateway *g, struct exchange *e, const struct refusal *why)
 {
-    answer_error_as(g, e, why->http, why->code, why->message, NULL, 0, NULL, NULL);
+    static const struct http_header types = { "Accept-Post",
+                                              "application/json, application/proto" };
+
+    answer_error_as(g, e, why->http, why->code, why->message, NULL, 0, NULL,
+                    why->http == 415 ? &types : NULL);
 }
 
 static void answer_status(struct gateway *g, struct exchange *e, const struct status *status,
@@ -302,9 +306,10 @@ void call_handle(void *arg, struct exchange *e)
     }
     bool query = route->method->no_side_effects;
     if (e->method != HTTP_POST && !(e->method == HTTP_GET && query)) {
+        const struct http_header allow = { "Allow", query ? "GET, POST" : "POST" };
         answer_error_as(g, e, 405, CODE_UNIMPLEMENTED,
                         query ? "Use POST or GET for this method." : "Use POST for this method.",
-                        NULL, 0, NULL, query ? "GET, POST" : "POST");
+                        NULL, 0, NULL, &allow);
         return;
     }
     const struct refusal *why = read_message(g, e, &message);

@@ -36,17 +36,6 @@ struct registry {
 
 /* ---- names ---- */
 
-static bool name_is_sane(const char *name, size_t len)
-{
-    if (len == 0 || len >= REGISTRY_NAME || name[0] < 'a' || name[0] > 'z')
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') ||
-              name[i] == '_'))
-            return false;
-    return true;
-}
-
 static struct service *service_named(const struct registry *r, const char *name, size_t len)
 {
     for (size_t i = 0; i < r->n_services; i++)
@@ -229,7 +218,7 @@ bool service_ready(const struct service *s)
 
 int registry_add(struct registry *r, const char *name, const char *endpoint, struct err *err)
 {
-    if (!name_is_sane(name, strlen(name)))
+    if (!service_name_valid(name, strlen(name)))
         return err_set(err, EINVAL,
                        "'%.60s' is not a service's name: a-z first, then a-z, 0-9 and _", name);
     if (service_named(r, name, strlen(name)))
@@ -261,13 +250,13 @@ static void add_file(struct registry *r, const char *file)
 {
     static const char suffix[] = ".call";
     size_t len = strlen(file);
-    char name[REGISTRY_NAME], endpoint[512];
+    char name[SERVICE_NAME_MAX + 1], endpoint[512];
     struct err err = { "" };
 
     if (len < sizeof(suffix) || strcmp(file + len - (sizeof(suffix) - 1), suffix) != 0)
         return;
     len -= sizeof(suffix) - 1;
-    if (!name_is_sane(file, len) || service_named(r, file, len))
+    if (!service_name_valid(file, len) || service_named(r, file, len))
         return;
     memcpy(name, file, len);
     name[len] = '\0';

@@ -9,16 +9,16 @@
 
 #include "common/bus.h"
 #include "common/client.h"
+#include "common/name.h"
 #include "common/schema.h"
 
 enum {
     REGISTRY_MAX_SERVICES = 60,
-    REGISTRY_NAME = 40,   /* characters of a service's name, with the closing NUL */
     REGISTRY_LOG_TAG = 9, /* the log id's end, with the closing NUL */
 };
 
 struct service {
-    char name[REGISTRY_NAME];
+    char name[SERVICE_NAME_MAX + 1];
     struct client *client;
     struct schema *schema; /* NULL until it has described itself */
     char log_tag[REGISTRY_LOG_TAG];

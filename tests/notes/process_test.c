@@ -1,6 +1,7 @@
 /* The process around the core: what only shows with real sockets, threads and signals. */
 #include "tests/notes/process_testing.h"
 
+#include <dirent.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -624,6 +625,37 @@ static void log_lines_never_hold_what_a_call_carried(void **state)
     assert_null(strstr(log, "Canary"));
 }
 
+static unsigned mode_of(const struct process *p, const char *file)
+{
+    char path[200];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", p->home, file); /* short */
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mode & 0777;
+}
+
+/* Whatever the umask of whoever started it. */
+static void only_who_may_reaches_sockets_and_store(void **state)
+{
+    struct process *p = *state;
+    mode_t mask = umask(0);
+
+    assert_int_equal(stop(p, SIGTERM), 0);
+    disconnect(p);
+    start(p);
+    (void)umask(mask);
+    assert_int_equal(mode_of(p, "run") & 0007, 0);
+    assert_int_equal(mode_of(p, "run/notes.admin"), 0600);
+    assert_int_equal(mode_of(p, "run/notes.call"), 0660);
+    assert_int_equal(mode_of(p, "run/notes.events"), 0660);
+    assert_int_equal(mode_of(p, "store"), 0700);
+    assert_int_equal(mode_of(p, "store/notes"), 0700);
+    assert_int_equal(mode_of(p, "store/notes/data.mdb"), 0600);
+    assert_int_equal(mode_of(p, "store/notes/lock.mdb"), 0600);
+    assert_int_equal(mode_of(p, "store/notes/owner"), 0600);
+}
+
 /* ---- the operator's long calls ---- */
 
 static void a_backup_can_be_read_and_says_what_it_is(void **state)
@@ -660,6 +692,16 @@ static void a_backup_can_be_read_and_says_what_it_is(void **state)
     struct stat st;
     assert_int_equal(stat(file, &st), 0);
     assert_int_equal(st.st_size, r->size_bytes);
+    assert_int_equal(mode_of(p, "backup/data.mdb"), 0600);
+    assert_int_equal(mode_of(p, "backup/backup.json"), 0600);
+
+    size_t files = 0;
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    for (const struct dirent *e; (e = readdir(dir));)
+        files += e->d_name[0] != '.';
+    assert_int_equal(closedir(dir), 0);
+    assert_int_equal(files, 2); /* no lock, no trace of the look into it */
 }
 
 static void verify_finds_a_sound_store_identical(void **state)
@@ -795,6 +837,7 @@ int main(void)
         PROCESS(describe_carries_the_schema),
         PROCESS(the_metrics_page_is_what_prometheus_wants),
         PROCESS(log_lines_never_hold_what_a_call_carried),
+        PROCESS(only_who_may_reaches_sockets_and_store),
         PROCESS(a_backup_can_be_read_and_says_what_it_is),
         PROCESS(verify_finds_a_sound_store_identical),
         PROCESS(systemd_is_told_of_start_life_and_end),
