@@ -104,7 +104,7 @@ static bool read_items(struct reader *r, const struct schema_field *f, struct st
     for (step->item = 0;; step->item++) {
         if (!read_item(r, f))
             return false;
-        bool more;
+        bool more = false;
         if (!reader_next(r, ']', &more))
             return false;
         if (!more)
@@ -192,7 +192,7 @@ static bool read_map(struct reader *r, const struct schema_field *f, struct step
         if (!read_entry(r, f, step))
             return false;
         step->key.raw = NULL;
-        bool more;
+        bool more = false;
         if (!reader_next(r, '}', &more))
             return false;
         if (!more)
@@ -280,7 +280,7 @@ static bool read_members(struct reader *r, const struct schema_message *m, uint6
         } else if (!reader_token(r, json_skip(&r->c, SCHEMA_MAX_DEPTH - r->depth))) {
             return false;
         }
-        bool more;
+        bool more = false;
         if (!reader_next(r, '}', &more))
             return false;
         if (!more)

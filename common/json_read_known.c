@@ -171,7 +171,7 @@ bool reader_list(struct reader *r)
         if (!reader_any(r))
             return false;
         end_length(r->out, from);
-        bool more;
+        bool more = false;
         if (!reader_next(r, ']', &more))
             return false;
         if (!more)
@@ -219,7 +219,7 @@ bool reader_object(struct reader *r)
         r->depth--;
         end_length(r->out, value);
         end_length(r->out, entry);
-        bool more;
+        bool more = false;
         if (!reader_next(r, '}', &more))
             return false;
         if (!more)
