@@ -160,11 +160,11 @@ struct entry {
 static int read_entry(const struct schema_field *f, const struct packed_field *v, struct entry *ret)
 {
     const struct schema_field *key = &f->message->fields[0], *value = &f->message->fields[1];
-    const uint8_t *p = v->data, *end = p + v->len;
     struct packed_field one;
 
     if (v->type != PACKED_LEN)
-        return -EBADMSG;
+        return -EBADMSG; /* has no bytes to point to */
+    const uint8_t *p = v->data, *end = p + v->len;
     *ret = (struct entry) { .key = { .type = key->wire_type, .data = p },
                             .value = { .type = value->wire_type, .data = p } };
     while (p < end) {
@@ -449,8 +449,10 @@ static int write_message(struct writer *w, const struct schema_message *m, struc
 int json_from_wire(const struct schema_message *m, const uint8_t *bytes, size_t len,
                    struct buf *out)
 {
+    static const uint8_t none[1];
     struct writer w = { .out = out };
-    struct parts whole = { &(struct slice) { bytes, len }, 1 };
+    /* An empty message may have no address. */
+    struct parts whole = { &(struct slice) { len ? bytes : none, len }, 1 };
     size_t before = out->len;
 
     int rc = write_message(&w, m, whole, 0);
