@@ -130,6 +130,12 @@ static void obey(struct control *c, struct control_connection *conn, int64_t now
         conn->wants_all_stopped = true;
         return;
     }
+    bool stops = strcmp(conn->line, "stop") == 0, starts = strcmp(conn->line, "start") == 0;
+    bool restarts = strcmp(conn->line, "restart") == 0;
+    if (!stops && !starts && !restarts) {
+        answer(conn, "error this is no order: list, stop, start and restart are");
+        return;
+    }
     conn->child = name ? supervise_child(s, name) : NULL;
     if (!conn->child) {
         answer(conn, "error no program fokus-%s is part of this system", name ? name : "?");
@@ -140,9 +146,9 @@ static void obey(struct control *c, struct control_connection *conn, int64_t now
         return;
     }
     conn->restarts = conn->child->restarts;
-    if (strcmp(conn->line, "stop") == 0 || strcmp(conn->line, "restart") == 0)
+    if (stops || restarts)
         supervise_stop(conn->child, now_ms);
-    if (strcmp(conn->line, "start") == 0 || strcmp(conn->line, "restart") == 0) {
+    if (starts || restarts) {
         supervise_start(conn->child, now_ms);
         conn->wants_serving = true;
     }
@@ -181,7 +187,7 @@ static void take_line(struct control *c, struct control_connection *conn, int64_
     }
     conn->len += (size_t)n;
     conn->line[conn->len] = '\0';
-    char *end = strchr(conn->line, '\n');
+    char *end = memchr(conn->line, '\n', conn->len);
     if (!end)
         return;
     *end = '\0';
