@@ -20,6 +20,27 @@ static int refuse_merged(struct outcome *out, const Organisation *o)
                           o->slug, o->merged_into);
 }
 
+/* *ret is NULL when there is no such organisation, which has been refused then. */
+static int find_known(const struct decide_in *in, const char *field, const char *slug,
+                      struct outcome *out, Organisation **ret)
+{
+    *ret = NULL;
+    int r = organisation_find(in->state, slug, ret);
+    return r == -ENOENT ? refuse_unknown(out, field, slug) : r;
+}
+
+/* The same, and one that was merged into another is refused too: it is changed no more. */
+static int find_changeable(const struct decide_in *in, const char *slug, struct outcome *out,
+                           Organisation **ret)
+{
+    int r = find_known(in, "slug", slug, out, ret);
+    if (r < 0 || !*ret || (*ret)->state != ORGANISATION_STATE_MERGED)
+        return r;
+    const Organisation *merged = *ret;
+    *ret = NULL;
+    return refuse_merged(out, merged);
+}
+
 /* 0 stands for "whatever it is now". */
 static bool is_stale(const Organisation *o, uint64_t revision, struct outcome *out)
 {
@@ -76,13 +97,9 @@ int directory_revise_organisation(const struct decide_in *in, const ReviseOrgani
                                   ReviseOrganisationResponse *res, struct outcome *out)
 {
     Organisation *old;
-    int r = organisation_find(in->state, req->slug, &old);
-    if (r == -ENOENT)
-        return refuse_unknown(out, "slug", req->slug);
-    if (r < 0)
+    int r = find_changeable(in, req->slug, out, &old);
+    if (r < 0 || !old)
         return r;
-    if (old->state == ORGANISATION_STATE_MERGED)
-        return refuse_merged(out, old);
 
     Organisation *next = organisation_copy(in->arena, old);
     if (!next)
@@ -116,15 +133,11 @@ int directory_merge_organisations(const struct decide_in *in, const MergeOrganis
     if (strcmp(req->slug, req->into) == 0)
         return outcome_violation(out, "into", "must be another organisation than the duplicate");
     Organisation *from, *into;
-    int r = organisation_find(in->state, req->slug, &from);
-    if (r == -ENOENT)
-        return refuse_unknown(out, "slug", req->slug);
-    if (r < 0)
+    int r = find_known(in, "slug", req->slug, out, &from);
+    if (r < 0 || !from)
         return r;
-    r = organisation_find(in->state, req->into, &into);
-    if (r == -ENOENT)
-        return refuse_unknown(out, "into", req->into);
-    if (r < 0)
+    r = find_known(in, "into", req->into, out, &into);
+    if (r < 0 || !into)
         return r;
 
     if (from->state == ORGANISATION_STATE_MERGED && strcmp(from->merged_into, into->slug) == 0) {
@@ -157,10 +170,8 @@ int directory_unmerge_organisations(const struct decide_in *in,
                                     UnmergeOrganisationsResponse *res, struct outcome *out)
 {
     Organisation *old;
-    int r = organisation_find(in->state, req->slug, &old);
-    if (r == -ENOENT)
-        return refuse_unknown(out, "slug", req->slug);
-    if (r < 0)
+    int r = find_known(in, "slug", req->slug, out, &old);
+    if (r < 0 || !old)
         return r;
     if (old->state != ORGANISATION_STATE_MERGED) {
         res->organisation = old;
@@ -190,13 +201,9 @@ int directory_close_organisation(const struct decide_in *in, const CloseOrganisa
                                  CloseOrganisationResponse *res, struct outcome *out)
 {
     Organisation *old;
-    int r = organisation_find(in->state, req->slug, &old);
-    if (r == -ENOENT)
-        return refuse_unknown(out, "slug", req->slug);
-    if (r < 0)
+    int r = find_changeable(in, req->slug, out, &old);
+    if (r < 0 || !old)
         return r;
-    if (old->state == ORGANISATION_STATE_MERGED)
-        return refuse_merged(out, old);
     if (old->state == ORGANISATION_STATE_CLOSED && strcmp(old->closed_on, req->closed_on) == 0 &&
         strcmp(old->closing_reason, req->reason) == 0) {
         res->organisation = old;
@@ -226,13 +233,9 @@ int directory_confirm_organisation(const struct decide_in *in,
                                    ConfirmOrganisationResponse *res, struct outcome *out)
 {
     Organisation *old;
-    int r = organisation_find(in->state, req->slug, &old);
-    if (r == -ENOENT)
-        return refuse_unknown(out, "slug", req->slug);
-    if (r < 0)
+    int r = find_changeable(in, req->slug, out, &old);
+    if (r < 0 || !old)
         return r;
-    if (old->state == ORGANISATION_STATE_MERGED)
-        return refuse_merged(out, old);
     Organisation *o = organisation_copy(in->arena, old);
     if (!o)
         return -ENOMEM;
