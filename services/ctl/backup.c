@@ -230,19 +230,37 @@ static int lock_store(struct restore *re, int *ret)
     return 0;
 }
 
+/* Moves the store that is there aside and the fresh one into its place. Both at once where the file system can: whoever kills us
+ * between two renames would leave no store, and the service would begin with an empty one. */
+static int exchange(struct restore *re)
+{
+    if (renameat2(AT_FDCWD, re->fresh, AT_FDCWD, re->store, RENAME_EXCHANGE) == 0) {
+        if (rename(re->fresh, re->aside) < 0)
+            re->aside = re->fresh; /* it is kept all the same, under the name it has now */
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS)
+        return -errno;
+    if (rename(re->store, re->aside) < 0)
+        return -errno;
+    return rename(re->fresh, re->store) < 0 ? -errno : 0;
+}
+
 static int swap(struct restore *re)
 {
     char *parent = arena_printf(re->ctl->arena, "%s/store", re->ctl->home);
+    int r;
 
-    if (access(re->store, F_OK) < 0)
+    if (access(re->store, F_OK) < 0) {
         re->aside[0] = '\0';
-    else if (rename(re->store, re->aside) < 0)
-        return ctl_fail(re->ctl, CTL_REFUSED, "cannot move %s aside: %s", re->store,
-                        strerror(errno));
-    if (rename(re->fresh, re->store) < 0)
+        r = rename(re->fresh, re->store) < 0 ? -errno : 0;
+    } else {
+        r = exchange(re);
+    }
+    if (r < 0)
         return ctl_fail(re->ctl, CTL_REFUSED,
-                        "cannot put the store in place: %s; the old one is %s", strerror(errno),
-                        *re->aside ? re->aside : "absent");
+                        "cannot put %s in the place of %s: %s; if that is gone, it is %s",
+                        re->fresh, re->store, strerror(-r), *re->aside ? re->aside : "absent");
     if (!parent || sync_folder(parent) < 0)
         return ctl_fail(re->ctl, CTL_REFUSED, "the store is in place, but could not be synced");
     return 0;
