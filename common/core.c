@@ -367,6 +367,7 @@ bool core_admit(struct core *c, const struct method *m, int64_t now_ms, struct c
 {
     call->status = (struct status) { .arena = call->arena };
     call->reply = (struct slice) { 0 };
+    call->pieces = (struct wire_pieces) { 0 };
     call->repeated = false;
     call->failure = NULL;
     if (!core_allowed(m, &call->caller, &call->status))
@@ -440,6 +441,22 @@ static uint64_t last_sequence(const struct rd *state)
     return log_head(state, &head) == LOG_OK ? head.next_sequence - 1 : 0;
 }
 
+/* For callers that want the answer in one. */
+static bool join_pieces(struct core_call *call)
+{
+    size_t len = call->reply.len + wire_pieces_len(&call->pieces);
+    uint8_t *bytes = len <= CORE_MAX_BODY ? arena_alloc(call->arena, len ? len : 1) : NULL;
+
+    if (!bytes)
+        return false;
+    if (call->reply.len > 0)
+        memcpy(bytes, call->reply.data, call->reply.len);
+    (void)wire_put_pieces(bytes + call->reply.len, &call->pieces); /* the end is known */
+    call->reply = (struct slice) { bytes, len };
+    call->pieces = (struct wire_pieces) { 0 };
+    return true;
+}
+
 void core_query(struct core *c, const struct method *m, const struct rd *state,
                 struct arena *scratch, int64_t now_ms, struct service *service,
                 struct core_call *call)
@@ -463,6 +480,7 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
         .now_ms = now_ms,
         .locale = call->locale,
         .service = service,
+        .pieces = &call->pieces,
     };
     int r = m->query(&in, request, response, &call->status);
     if (r < 0)
@@ -471,4 +489,6 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
         status_finish(&call->status);
     else if (!core_pack_reply(call, response))
         call->failure = "the response is too large";
+    else if (call->pieces.n > 0 && !call->takes_pieces && !join_pieces(call))
+        core_fail(call, ENOMEM, "joining the answer");
 }

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/schema.h"
 #include "common/service.h"
+#include "common/wire.h"
 
 struct core;
 
@@ -38,9 +39,12 @@ struct core_call {
     int64_t deadline_ms;         /* on the clock of `now_ms`; 0 for none */
     struct arena *arena;         /* outlives the call: the reply goes here */
     void *owner;                 /* the caller's own */
+    bool
+        takes_pieces; /* of a query: the answer may come in pieces, which last as long as the snapshot */
     /* out */
     struct status status;
-    struct slice reply; /* packed response */
+    struct slice reply;        /* packed response */
+    struct wire_pieces pieces; /* its end, when the caller takes them */
     uint64_t
         log_sequence; /* a query: set before to what its snapshot shows, or 0 to have it read */
     bool repeated;

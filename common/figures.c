@@ -1,7 +1,7 @@
 /* figures.c - methods by name, and the counts kept beside each.
  *
- * The names' table is open addressing over FNV-1a. Only our own names are in it, so a stranger can make look-ups miss
- * but not slow. */
+ * The names' table is open addressing over a name's length and last eight bytes, in which methods differ. Only our own
+ * names are in it, so a stranger can make look-ups miss but not slow. Counting goes by the method's place in its contract. */
 #include "common/figures.h"
 
 #include <stdlib.h>
@@ -31,8 +31,10 @@ struct second {
 
 struct figures {
     const char *service;
+    const struct contract *contract;
     struct row *rows; /* a power of two of them, at most half of them taken */
     size_t n_rows;
+    struct row **places; /* rows of the contract's methods, then of the runtime's */
     struct row unknown;
     struct second seconds[SECONDS_KEPT];
     struct metrics_histogram commit;
@@ -42,10 +44,12 @@ struct figures {
 
 static size_t hash_name(const uint8_t *name, size_t len)
 {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ name[i]) * 0x100000001b3u;
-    return (size_t)(h ^ (h >> 32));
+    uint64_t tail = 0;
+
+    if (len > 0)
+        memcpy(&tail, len < sizeof(tail) ? name : name + len - sizeof(tail),
+               len < sizeof(tail) ? len : sizeof(tail));
+    return (size_t)(((tail ^ len) * 0x9e3779b97f4a7c15u) >> 32);
 }
 
 /* The name's row, or the free slot where it would go. */
@@ -61,6 +65,17 @@ static struct row *row_of(const struct figures *f, const uint8_t *name, size_t l
     }
 }
 
+/* Methods lie in two arrays. */
+static size_t place_of(const struct figures *f, const struct method *m)
+{
+    const struct contract *own = f->contract;
+    uintptr_t at = (uintptr_t)m, first = (uintptr_t)own->methods;
+
+    if (at >= first && at < (uintptr_t)(own->methods + own->n_methods))
+        return (size_t)(m - own->methods);
+    return own->n_methods + (size_t)(m - runtime_contract.methods);
+}
+
 static void add_methods(struct figures *f, const struct contract *contract)
 {
     for (size_t i = 0; i < contract->n_methods; i++) {
@@ -69,6 +84,7 @@ static void add_methods(struct figures *f, const struct contract *contract)
         struct row *row = row_of(f, (const uint8_t *)m->full_name, len);
         row->method = m;
         row->name_len = len;
+        f->places[place_of(f, m)] = row;
     }
 }
 
@@ -79,10 +95,14 @@ struct figures *figures_new(const struct service_def *def)
     if (!f)
         return NULL;
     f->service = def->name;
+    f->contract = def->contract;
     for (f->n_rows = 16; f->n_rows < 2 * methods;)
         f->n_rows *= 2;
     f->rows = calloc(f->n_rows, sizeof(*f->rows));
-    if (!f->rows) {
+    f->places = calloc(methods, sizeof(struct row *));
+    if (!f->rows || !f->places) {
+        free(f->places);
+        free(f->rows);
         free(f);
         return NULL;
     }
@@ -104,6 +124,7 @@ void figures_free(struct figures *f)
     for (size_t i = 0; i < f->n_rows; i++)
         row_free(&f->rows[i]);
     row_free(&f->unknown);
+    free(f->places);
     free(f->rows);
     free(f);
 }
@@ -111,14 +132,6 @@ void figures_free(struct figures *f)
 const struct method *figures_method(const struct figures *f, struct slice name)
 {
     return row_of(f, name.data, name.len)->method;
-}
-
-static struct row *row_of_method(struct figures *f, const struct method *m)
-{
-    if (!m)
-        return &f->unknown;
-    struct row *row = row_of(f, (const uint8_t *)m->full_name, strlen(m->full_name));
-    return row->method ? row : &f->unknown;
 }
 
 static void count_second(struct figures *f, uint64_t us, int64_t now_ms)
@@ -135,8 +148,8 @@ static void count_second(struct figures *f, uint64_t us, int64_t now_ms)
 void figures_answered(struct figures *f, const struct method *m, int code, uint64_t us,
                       int64_t now_ms)
 {
-    struct metrics_histogram **h =
-        &row_of_method(f, m)->by_code[code >= 0 && code < CODES ? code : CODE_UNKNOWN];
+    struct row *row = m ? f->places[place_of(f, m)] : &f->unknown;
+    struct metrics_histogram **h = &row->by_code[code >= 0 && code < CODES ? code : CODE_UNKNOWN];
 
     f->calls++;
     count_second(f, us, now_ms);

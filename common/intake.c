@@ -16,8 +16,8 @@
 #include "fokus/runtime/v1/runtime.fokus.h"
 
 enum {
-    SEND_BYTES = 1024 * 1024, /* a letter this long leaves before the turn ends */
-    KEEP_BYTES = 64 * 1024,   /* a letter's buffer past this goes back to the system */
+    SEND_BYTES = 64 * 1024, /* a letter this long leaves before the turn ends */
+    KEEP_BYTES = 64 * 1024, /* a letter's buffer past this goes back to the system */
 };
 
 /* ---- letters ---- */
@@ -102,13 +102,13 @@ static void put_reply(struct service *s, const struct asker *a, const struct wir
         figures_lost_reply(s->figures);
         return;
     }
-    if (l->frame.len + wire_reply_len(reply) > SEND_BYTES)
-        letter_send(s, a->door, l);
     wire_put_reply(&l->frame, reply);
     if (l->frame.failed) {
         figures_lost_reply(s->figures);
         l->frame.failed = false;
     }
+    if (l->frame.len >= SEND_BYTES)
+        letter_send(s, a->door, l);
 }
 
 static void count_answer(struct service *s, const struct asker *a, enum code code)
@@ -154,6 +154,7 @@ static void answer(struct service *s, const struct asker *a, const struct core_c
                   .log_sequence = call->log_sequence,
                   .repeated = call->repeated,
                   .body = status->code == CODE_OK ? call->reply : (struct slice) { 0 },
+                  .pieces = status->code == CODE_OK ? call->pieces : (struct wire_pieces) { 0 },
               });
     count_answer(s, a, status->code);
     if (call->failure)
@@ -238,6 +239,7 @@ static void answer_query(struct service *s, const struct asker *a, const struct 
         .trace_id = "",
         .deadline_ms = deadline_of(w, now_ms),
         .arena = s->scratch,
+        .takes_pieces = true, /* the turn's snapshot outlives the answer's packing */
     };
 
     if (!open_snapshot(s)) {

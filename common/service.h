@@ -40,13 +40,17 @@ struct decide_in {
     const char *locale; /* "sv" or "en" */
 };
 
+struct wire_pieces;
+
 struct query_in {
     const struct rd *state;
     struct arena *arena;
     struct caller caller;
     int64_t now_ms;
     const char *locale;
-    struct service *service; /* for the runtime's own methods only */
+    struct service *service; /* for the runtime's own methods only, as is */
+    struct wire_pieces
+        *pieces; /* what the answer carries besides the response, straight from the snapshot */
 };
 
 /* What a decision came to: a refusal in `status`, or the events in order. A refusal drops its events. */

@@ -164,14 +164,24 @@ static size_t header_len(const struct wire_reply *r)
     return len;
 }
 
-static size_t content_len(const struct wire_reply *r, size_t header)
+size_t wire_pieces_len(const struct wire_pieces *pieces)
 {
-    return message_len(header) + bytes_len(r->body.len);
+    return pieces->n + pieces->bytes; /* a tag of one byte each */
 }
 
-size_t wire_reply_len(const struct wire_reply *reply)
+uint8_t *wire_put_pieces(uint8_t *to, const struct wire_pieces *pieces)
 {
-    return message_len(content_len(reply, header_len(reply)));
+    for (size_t i = 0; i < pieces->n; i++) {
+        *to++ = 1 << 3 | PACKED_LEN;
+        memcpy(to, pieces->counted[i].data, pieces->counted[i].len);
+        to += pieces->counted[i].len;
+    }
+    return to;
+}
+
+static size_t content_len(const struct wire_reply *r, size_t header)
+{
+    return message_len(header) + bytes_len(r->body.len + wire_pieces_len(&r->pieces));
 }
 
 void wire_put_reply(struct buf *frame, const struct wire_reply *reply)
@@ -196,6 +206,12 @@ void wire_put_reply(struct buf *frame, const struct wire_reply *reply)
     }
     to = put_number(to, 5, reply->log_sequence);
     to = put_number(to, 6, reply->repeated);
-    (void)put_bytes(to, 2, reply->body.data, reply->body.len); /* the end is known */
+    size_t body = reply->body.len + wire_pieces_len(&reply->pieces);
+    if (body > 0) {
+        to = put_start(to, 2, body);
+        if (reply->body.len > 0)
+            memcpy(to, reply->body.data, reply->body.len);
+        (void)wire_put_pieces(to + reply->body.len, &reply->pieces); /* the end is known */
+    }
     frame->len += message_len(content);
 }

@@ -25,6 +25,17 @@ int wire_count_calls(struct slice frame, size_t *ret_count) must_check;
  * fault is in `ret`, and the next call can be taken. */
 int wire_next_call(struct slice *rest, struct wire_call *ret) must_check;
 
+/* Packed messages for field 1 of a reply's body, which is repeated: each with its length before it, as it lies somewhere
+ * else (the log). They are copied once, into the frame. */
+struct wire_pieces {
+    const struct slice *counted;
+    size_t n, bytes; /* `bytes`: of all together */
+};
+/* Bytes they take as fields. */
+size_t wire_pieces_len(const struct wire_pieces *pieces);
+/* Writes them as fields; returns the byte behind. */
+uint8_t *wire_put_pieces(uint8_t *to, const struct wire_pieces *pieces);
+
 struct wire_reply {
     uint64_t call_id, log_sequence;
     enum code status;
@@ -33,8 +44,7 @@ struct wire_reply {
     const struct violation *violations;
     size_t n_violations;
     struct slice body;
+    struct wire_pieces pieces; /* stand behind `body` */
 };
-/* Bytes that the reply takes in a frame. */
-size_t wire_reply_len(const struct wire_reply *reply);
 /* Appends the reply to a packed Replies. */
 void wire_put_reply(struct buf *frame, const struct wire_reply *reply);

@@ -158,17 +158,21 @@ static void replies_are_read_by_protobuf_as_we_wrote_them(void **state)
         .body = { (const uint8_t *)body, sizeof(body) },
     };
     const struct wire_reply empty = { 0 };
+    const struct slice counted[] = { { (const uint8_t *)"\3one", 4 },
+                                     { (const uint8_t *)"\0", 1 } };
+    const struct wire_reply in_pieces = {
+        .body = { (const uint8_t *)"\x10\x05", 2 }, /* field 2 */
+        .pieces = { counted, 2, 5 },
+    };
 
     wire_put_reply(&frame, &refused);
     wire_put_reply(&frame, &answered);
     wire_put_reply(&frame, &empty);
+    wire_put_reply(&frame, &in_pieces);
     assert_false(frame.failed);
-    assert_int_equal(frame.len,
-                     wire_reply_len(&refused) + wire_reply_len(&answered) + wire_reply_len(&empty));
-
     Fokus__Wire__V1__Replies *all = fokus__wire__v1__replies__unpack(NULL, frame.len, frame.data);
     assert_non_null(all);
-    assert_int_equal(all->n_replies, 3);
+    assert_int_equal(all->n_replies, 4);
     const Fokus__Wire__V1__ReplyHeader *h = all->replies[0]->header;
     assert_true(h->call_id == 1ull << 60);
     assert_int_equal(h->status, 3);
@@ -184,6 +188,8 @@ static void replies_are_read_by_protobuf_as_we_wrote_them(void **state)
     assert_int_equal(all->replies[1]->body.len, sizeof(body));
     assert_memory_equal(all->replies[1]->body.data, body, sizeof(body));
     assert_non_null(all->replies[2]->header);
+    assert_int_equal(all->replies[3]->body.len, 9);
+    assert_memory_equal(all->replies[3]->body.data, "\x10\x05\x0a\3one\x0a\0", 9);
     fokus__wire__v1__replies__free_unpacked(all, NULL);
     buf_free(&frame);
 }
