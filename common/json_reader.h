@@ -47,7 +47,7 @@ bool reader_token(struct reader *r, bool ok);
 /* ---- between values ---- */
 
 /* Reads what stands between items: a comma, or `end`. */
-static inline bool reader_next(struct reader *r, char end, bool *ret_more)
+static inline bool reader_next(struct reader *r, uint8_t end, bool *ret_more)
 {
     uint8_t next = json_peek(&r->c);
 
@@ -69,7 +69,7 @@ static inline bool reader_colon(struct reader *r)
 }
 
 /* Whether a list or object that has just been opened is empty; then its end is read too. */
-static inline bool reader_empty(struct reader *r, char end)
+static inline bool reader_empty(struct reader *r, uint8_t end)
 {
     r->c.p++;
     if (json_peek(&r->c) != end)
