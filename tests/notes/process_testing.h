@@ -283,3 +283,11 @@ static inline int process_close(void **state)
 }
 
 #define PROCESS(test) cmocka_unit_test_setup_teardown(test, process_open, process_close)
+
+static inline const char *metrics_text(struct process *p)
+{
+    GetMetricsRequest ask = GET_METRICS_REQUEST_INIT;
+    const GetMetricsResponse *page =
+        respond(p, p->call, RUNTIME "GetMetrics", &ask, GET_METRICS_RESPONSE_DESCRIPTOR);
+    return page->text;
+}

@@ -1,0 +1,200 @@
+/* What subscribers hear and readers of the log get from a running process. */
+#include "tests/notes/process_testing.h"
+
+#include "fokus/event/v1/event.pb-c.h"
+
+static struct bus_socket *subscribe(struct process *p, const char *topic)
+{
+    struct bus_socket *sub;
+    struct err err;
+    assert_int_equal(bus_connect(p->bus, BUS_SUB, p->endpoint_events, &sub, &err), 0);
+    assert_int_equal(bus_subscribe(sub, topic), 0);
+    return sub;
+}
+
+/* The next message on the topic; waits. */
+static struct slice next_message(struct process *p, struct bus_socket *sub, const char *topic)
+{
+    struct bus_message m = BUS_MESSAGE_INIT;
+    struct bus_item item = { .socket = sub };
+
+    for (;;) {
+        int r = bus_receive(sub, &m);
+        if (r == -EAGAIN) {
+            assert_int_equal(bus_poll(&item, 1, PATIENCE_MS), 1);
+            continue;
+        }
+        assert_int_equal(r, 0);
+        assert_int_equal(m.n_parts, 2);
+        if (m.parts[0].len == strlen(topic) && memcmp(m.parts[0].data, topic, m.parts[0].len) == 0)
+            break;
+    }
+    struct slice copy = { arena_memdup(p->arena, m.parts[1].data, m.parts[1].len), m.parts[1].len };
+    bus_release(&m);
+    return copy;
+}
+
+/* Heartbeats arrive: whoever subscribed before is known to the publisher. */
+static void wait_subscribed(struct process *p, struct bus_socket *sub)
+{
+    assert_int_equal(bus_subscribe(sub, "notes.heartbeat."), 0);
+    (void)next_message(p, sub, "notes.heartbeat.");
+}
+
+static const Fokus__Event__V1__EventBatch *next_batch(struct process *p, struct bus_socket *sub)
+{
+    struct slice s = next_message(p, sub, "notes.NoteAdded.");
+    const Fokus__Event__V1__EventBatch *batch =
+        fokus__event__v1__event_batch__unpack(arena_pb(p->arena), s.len, s.data);
+    assert_non_null(batch);
+    return batch;
+}
+
+static void events_follow_their_commit_and_chain_over_a_restart(void **state)
+{
+    struct process *p = *state;
+    struct bus_socket *sub = subscribe(p, "notes.NoteAdded.");
+
+    wait_subscribed(p, sub);
+    struct reply one = call(p, p->call, NOTES "AddNote", note(p, "one"));
+    const Fokus__Event__V1__EventBatch *batch = next_batch(p, sub);
+    assert_int_equal(batch->previous, 0);
+    assert_int_equal(batch->n_events, 1);
+    assert_int_equal(batch->events[0]->sequence, one.header->log_sequence);
+    assert_string_equal(batch->events[0]->subject, "one");
+    assert_int_equal(strlen(batch->events[0]->trace_id), 32);
+
+    (void)call(p, p->call, NOTES "AddNote", note(p, "two"));
+    batch = next_batch(p, sub);
+    assert_int_equal(batch->previous, 1);
+    assert_int_equal(batch->events[0]->sequence, 2);
+    bus_close(sub);
+
+    assert_int_equal(stop(p, SIGTERM), 0);
+    disconnect(p);
+    start(p);
+    sub = subscribe(p, "notes.NoteAdded.");
+    wait_subscribed(p, sub);
+    (void)call(p, p->call, NOTES "AddNote", note(p, "three"));
+    batch = next_batch(p, sub);
+    assert_int_equal(batch->previous, 2);
+    assert_int_equal(batch->events[0]->sequence, 3);
+    bus_close(sub);
+}
+
+static void a_heartbeat_tells_the_logs_end(void **state)
+{
+    struct process *p = *state;
+
+    (void)call(p, p->call, NOTES "AddNote", note(p, "one"));
+    const char *log_id = get_status(p)->log_id;
+    struct bus_socket *sub = subscribe(p, "notes.heartbeat.");
+    struct slice s = next_message(p, sub, "notes.heartbeat.");
+    const Fokus__Event__V1__Heartbeat *beat =
+        fokus__event__v1__heartbeat__unpack(arena_pb(p->arena), s.len, s.data);
+    assert_non_null(beat);
+    assert_int_equal(beat->last_sequence, 1);
+    assert_string_equal(beat->log_id, log_id);
+    bus_close(sub);
+}
+
+static const ReadEventsResponse *read_events(struct process *p, struct bus_socket *s,
+                                             const ReadEventsRequest *request)
+{
+    return respond(p, s, RUNTIME "ReadEvents", request, READ_EVENTS_RESPONSE_DESCRIPTOR);
+}
+
+static void read_events_shows_each_what_he_may_see(void **state)
+{
+    struct process *p = *state;
+    ReadEventsRequest read = READ_EVENTS_REQUEST_INIT;
+    ReviseNoteRequest revise = REVISE_NOTE_REQUEST_INIT;
+
+    (void)call(p, p->call, NOTES "AddNote", note(p, "one"));
+    revise.slug = "one";
+    revise.text = "for partners only";
+    assert_int_equal(call(p, p->admin, NOTES "ReviseNote", &revise).header->status, CODE_OK);
+    (void)call(p, p->call, NOTES "AddNote", note(p, "two"));
+    revise.text = "again";
+    assert_int_equal(call(p, p->admin, NOTES "ReviseNote", &revise).header->status, CODE_OK);
+
+    const ReadEventsResponse *r = read_events(p, p->call, &read);
+    assert_int_equal(r->n_events, 2);
+    assert_string_equal(r->events[0]->type, "NoteAdded");
+    assert_int_equal(r->events[1]->sequence, 3);
+    assert_int_equal(r->next, 5); /* past what was passed over, too */
+    assert_int_equal(r->last_sequence, 4);
+    assert_string_equal(r->log_id, get_status(p)->log_id);
+
+    r = read_events(p, p->admin, &read);
+    assert_int_equal(r->n_events, 4);
+    assert_string_equal(r->events[1]->actor, "operator");
+    read.types = (char *[]) { "NoteRevised", "Nonsense" };
+    read.n_types = 2;
+    read.from = 3;
+    r = read_events(p, p->admin, &read);
+    assert_int_equal(r->n_events, 1);
+    assert_int_equal(r->events[0]->sequence, 4);
+    read.n_types = 0;
+    read.from = 1;
+    read.limit = 3;
+    r = read_events(p, p->admin, &read);
+    assert_int_equal(r->n_events, 3);
+    assert_int_equal(r->next, 4);
+    read.from = 1000;
+    r = read_events(p, p->admin, &read);
+    assert_int_equal(r->n_events, 0);
+    assert_int_equal(r->next, 5);
+}
+
+static void read_events_goes_on_in_the_middle_of_a_large_record(void **state)
+{
+    struct process *p = *state;
+    AddManyNotesRequest many = ADD_MANY_NOTES_REQUEST_INIT;
+    ReadEventsRequest read = READ_EVENTS_REQUEST_INIT;
+    uint64_t expected = 1, answers = 0;
+
+    many.prefix = "many";
+    many.count = 300;
+    many.text_len = 10000;
+    assert_int_equal(call(p, p->admin, NOTES "AddManyNotes", &many).header->status, CODE_OK);
+    read.limit = 10000;
+    for (read.from = 1; read.from <= 300; answers++) {
+        const ReadEventsResponse *r = read_events(p, p->call, &read);
+        for (size_t i = 0; i < r->n_events; i++)
+            assert_int_equal(r->events[i]->sequence, expected++);
+        read.from = r->next;
+    }
+    assert_int_equal(expected, 301);
+    assert_in_range(answers, 11, 14); /* about 256 KiB each */
+}
+
+static void records_leave_as_they_are_stored(void **state)
+{
+    struct process *p = *state;
+    ReadRecordsRequest read = READ_RECORDS_REQUEST_INIT;
+
+    (void)call(p, p->call, NOTES "AddNote", note(p, "one"));
+    (void)call(p, p->call, NOTES "AddNote", note(p, "two"));
+    const ReadRecordsResponse *r =
+        respond(p, p->admin, RUNTIME "ReadRecords", &read, READ_RECORDS_RESPONSE_DESCRIPTOR);
+    assert_int_equal(r->n_records, 2);
+    assert_int_equal(r->next, 3);
+    const Fokus__Event__V1__Record *record =
+        fokus__event__v1__record__unpack(arena_pb(p->arena), r->records[1].len, r->records[1].data);
+    assert_non_null(record);
+    assert_int_equal(record->number, 2);
+    assert_string_equal(record->events[0]->subject, "two");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROCESS(events_follow_their_commit_and_chain_over_a_restart),
+        PROCESS(a_heartbeat_tells_the_logs_end),
+        PROCESS(read_events_shows_each_what_he_may_see),
+        PROCESS(read_events_goes_on_in_the_middle_of_a_large_record),
+        PROCESS(records_leave_as_they_are_stored),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
