@@ -25,6 +25,7 @@
 enum {
     TEXT_WORD_MAX = 64,                  /* code points of a word that count */
     TEXT_WORD_BYTES = TEXT_WORD_MAX * 4, /* bytes they take at most */
+    TEXT_CASEFOLD_MAX = 512,             /* bytes that text_casefold() looks at */
     TEXT_PARTS_MAX = 12,                 /* smallest parts of a compound */
 };
 
@@ -69,8 +70,8 @@ int text_compound(struct arena *a, const char *word, struct text_part **ret,
 size_t text_stem(const char *word, char ret[TEXT_WORD_BYTES + 1]);
 
 /* Normalises (NFKC) and folds case, and with `diacritics` removes those too (å becomes a, ø o, æ ae). Keeps spaces and
- * punctuation. Writes at most `room` bytes, whole characters, without a NUL, and returns how many: the one fold that names,
- * keys and words share. */
+ * punctuation. Looks at the first TEXT_CASEFOLD_MAX bytes. Writes at most `room` bytes, whole characters, without a NUL, and
+ * returns how many: the one fold that names, keys and words share. */
 size_t text_casefold(const char *text, size_t len, bool diacritics, char *to, size_t room);
 
 /* Whether the word (as in text_token.word or .folded) is a dictionary word, in any inflection: such a word is rarely a typo. */

@@ -1,0 +1,259 @@
+/* compound.c - takes Swedish compounds apart.
+ *
+ * All ways to cut the word into first, middle and last parts that the lexicon knows are weighed, from the end to the
+ * beginning; the cheapest wins: the fewest parts, short ones dearer. A part that is itself a compound is then taken apart in
+ * the same way. Some things are never cut: names and places, and what only looks like a compound (words.txt lists particles
+ * and suffixes). A word that the dictionary has whole is cut only into parts long enough not to be chance.
+ *
+ * Work is bounded: a word has at most TEXT_WORD_MAX characters, and every walk through the lexicon ends where no word goes
+ * on. */
+#include <errno.h>
+#include <string.h>
+
+#include "common/lexicon.h"
+#include "common/text_internal.h"
+
+enum {
+    COST_PART = 10,
+    COST_SHORT = 6,    /* more, for a part of three letters */
+    COST_SHORTEST = 8, /* more, for one of two */
+    COST_UNLINKED =
+        2, /* more, for a form inside the word that the dictionary has only at the beginning */
+    COST_UNKNOWN = 25, /* a first part that nobody knows */
+    COST_NONE = 10000,
+    DEPTH_MAX = 4, /* compounds within compounds */
+};
+
+/* The word, cut into characters, and for each place the cheapest way to the end. */
+struct cutting {
+    const char *word;
+    size_t n;                              /* characters */
+    uint16_t at[TEXT_WORD_MAX + 1];        /* where each begins, in bytes; the last is the length */
+    uint16_t cost[TEXT_WORD_MAX + 1];      /* from there to the end, with known parts */
+    uint8_t next[TEXT_WORD_MAX + 1];       /* where the part that begins there ends */
+    uint16_t tail_cost[TEXT_WORD_MAX + 1]; /* the same, where the last part is a tail */
+    uint8_t tail_next[TEXT_WORD_MAX + 1];
+    bool is_known; /* the dictionary has the whole word */
+};
+
+/* The leaves found so far, as bytes of the whole word. */
+struct leaves {
+    uint16_t ends[TEXT_PARTS_MAX];
+    size_t n;
+};
+
+static uint16_t length_cost(size_t characters)
+{
+    return (uint16_t)(COST_PART + (characters == 3 ? COST_SHORT : 0) +
+                      (characters < 3 ? COST_SHORTEST : 0));
+}
+
+/* What it costs to let a part that is not the last stand at [from, to). */
+static uint16_t first_cost(const struct cutting *c, size_t from, size_t to,
+                           const struct lexicon_value *v)
+{
+    size_t characters = to - from;
+    if (!(v->flags & (LEXICON_FIRST | LEXICON_MIDDLE)) || v->flags & LEXICON_NEVER_FIRST)
+        return COST_NONE;
+    if (characters < 3 && !(from == 0 && v->flags & LEXICON_SHORT_FIRST && !c->is_known))
+        return COST_NONE;
+    bool unlinked = from > 0 && !(v->flags & LEXICON_MIDDLE);
+    return (uint16_t)(length_cost(characters) + (unlinked ? COST_UNLINKED : 0));
+}
+
+static uint16_t last_cost(const struct cutting *c, size_t from, const struct lexicon_value *v)
+{
+    size_t characters = c->n - from;
+    if (!(v->flags & LEXICON_LAST) || v->flags & LEXICON_NEVER_LAST || characters < 3)
+        return COST_NONE;
+    return length_cost(characters);
+}
+
+/* In a word that the dictionary has whole, a short part is often chance: "för-ening", "hem-lig". */
+static bool is_chance(const struct cutting *c, size_t from, size_t to)
+{
+    size_t part = to - from, rest = c->n - part;
+    return c->is_known && (part < 3 || (part == 3 && rest < 5));
+}
+
+static void consider(uint16_t *best, uint8_t *next, size_t cost, size_t to)
+{
+    if (cost < *best) {
+        *best = (uint16_t)cost;
+        *next = (uint8_t)to;
+    }
+}
+
+/* All parts that begin at `from`, along one walk through the lexicon. */
+static void weigh_from(struct cutting *c, size_t from)
+{
+    uint32_t node = lexicon_root();
+
+    for (size_t to = from; to < c->n;) {
+        for (size_t i = c->at[to]; i < c->at[to + 1]; i++) {
+            if (!lexicon_step(&node, (uint8_t)c->word[i]))
+                return;
+        }
+        to++;
+        const struct lexicon_value *v = lexicon_value_at(node);
+        if (!v || (from == 0 && to == c->n) || is_chance(c, from, to))
+            continue;
+        if (to == c->n) {
+            uint16_t cost = last_cost(c, from, v);
+            consider(&c->cost[from], &c->next[from], cost, to);
+            if (v->flags & LEXICON_TAIL)
+                consider(&c->tail_cost[from], &c->tail_next[from], cost, to);
+            continue;
+        }
+        uint16_t cost = first_cost(c, from, to, v);
+        consider(&c->cost[from], &c->next[from], (size_t)cost + c->cost[to], to);
+        consider(&c->tail_cost[from], &c->tail_next[from], (size_t)cost + c->tail_cost[to], to);
+    }
+}
+
+/* Where an unknown first part may end, or 0: before a tail, and after four letters or more. */
+static size_t unknown_first(const struct cutting *c)
+{
+    size_t best = 0;
+    uint16_t cost = COST_NONE;
+    for (size_t to = 4; to < c->n; to++) {
+        if (c->tail_cost[to] < cost) {
+            cost = c->tail_cost[to];
+            best = to;
+        }
+    }
+    return best;
+}
+
+static bool read_characters(struct cutting *c, const char *word, size_t len)
+{
+    c->word = word;
+    for (size_t at = 0; at < len;) {
+        if (c->n == TEXT_WORD_MAX)
+            return false;
+        c->at[c->n++] = (uint16_t)at;
+        text_code_point(word, len, &at);
+    }
+    c->at[c->n] = (uint16_t)len;
+    return true;
+}
+
+static void add_leaf(struct leaves *l, size_t end)
+{
+    if (l->n < TEXT_PARTS_MAX)
+        l->ends[l->n++] = (uint16_t)end;
+}
+
+static void cut(const char *word, size_t len, size_t base, size_t end, unsigned depth,
+                struct leaves *l);
+
+/* A part that is not the last is itself a compound when its base form is: "sjukvårds" as "sjukvård". The base ends
+ * otherwise than the part, and its cuts lie before that. */
+static void cut_part(const char *word, size_t from, size_t to, size_t offset, bool last,
+                     unsigned depth, struct leaves *l)
+{
+    char base[TEXT_WORD_BYTES + LEXICON_ADD_BYTES + 1];
+    const struct lexicon_value *v = lexicon_find(word + from, to - from);
+
+    if (v && v->flags & (LEXICON_FIRST | LEXICON_MIDDLE) && !last) {
+        size_t n =
+            lexicon_edit(word + from, to - from, v->base_strip, v->base_add, base, sizeof base);
+        if (n > 0) {
+            cut(base, n, offset + from, offset + to, depth + 1, l);
+            return;
+        }
+    }
+    cut(word + from, to - from, offset + from, offset + to, depth + 1, l);
+}
+
+/* Cuts a word that stands in the whole at [offset, end); its last leaf ends there, whatever its base form's length. */
+static void cut(const char *word, size_t len, size_t offset, size_t end, unsigned depth,
+                struct leaves *l)
+{
+    struct cutting c = { 0 };
+    const struct lexicon_value *whole = lexicon_find(word, len);
+    uint16_t flags = whole ? whole->flags : 0;
+
+    bool name = flags & LEXICON_PLACE || (flags & LEXICON_NAME && !(flags & LEXICON_WORD));
+    if (name || depth > DEPTH_MAX || !read_characters(&c, word, len) || c.n < 6) {
+        add_leaf(l, end);
+        return;
+    }
+    c.is_known = flags & LEXICON_WORD;
+    for (size_t i = 0; i <= c.n; i++)
+        c.cost[i] = c.tail_cost[i] = COST_NONE;
+    for (size_t from = c.n; from-- > 0;)
+        weigh_from(&c, from);
+
+    const uint8_t *next = c.next;
+    size_t at = 0;
+    if (c.cost[0] >= COST_NONE) {
+        size_t head = depth == 0 && !c.is_known ? unknown_first(&c) : 0;
+        if (head == 0) {
+            add_leaf(l, end);
+            return;
+        }
+        add_leaf(l, offset + c.at[head]);
+        next = c.tail_next;
+        at = head;
+    }
+    for (; at < c.n; at = next[at]) {
+        bool last = next[at] == c.n;
+        size_t from = c.at[at], to = c.at[next[at]];
+        cut_part(word, from, to, offset, last, depth, l);
+        if (last)
+            l->ends[l->n - 1] = (uint16_t)end;
+    }
+}
+
+/* The part [from, to) in its base form: a linking form's when it is not the word's end. */
+static int make_part(struct arena *a, const char *word, size_t from, size_t to, bool last,
+                     struct text_part *ret)
+{
+    char base[TEXT_WORD_BYTES + LEXICON_ADD_BYTES + 1];
+    const struct lexicon_value *v = last ? NULL : lexicon_find(word + from, to - from);
+    struct text_forms forms;
+    size_t n = 0;
+
+    if (v && v->flags & (LEXICON_FIRST | LEXICON_MIDDLE))
+        n = lexicon_edit(word + from, to - from, v->base_strip, v->base_add, base, sizeof base);
+    *ret = (struct text_part) { .start = (uint16_t)from, .end = (uint16_t)to };
+    ret->word = n ? arena_strndup(a, base, n) : arena_strndup(a, word + from, to - from);
+    if (!ret->word)
+        return -ENOMEM;
+    int r = text_make_forms(a, ret->word, &forms);
+    if (r < 0)
+        return r;
+    ret->folded = forms.folded;
+    ret->stem = forms.stem;
+    ret->folded_stem = forms.folded_stem;
+    return 0;
+}
+
+int text_compound(struct arena *a, const char *word, struct text_part **ret, size_t *ret_n)
+{
+    struct leaves l = { 0 };
+    size_t len = strnlen(word, TEXT_WORD_BYTES), n = 0;
+
+    *ret = NULL;
+    *ret_n = 0;
+    cut(word, len, 0, len, 0, &l);
+    if (l.n < 2)
+        return 0;
+    /* The leaves, and of three or more the runs that begin or end the word. */
+    struct text_part *parts = arena_calloc(a, l.n + 2 * (l.n - 2), sizeof *parts);
+    int r = parts ? 0 : -ENOMEM;
+    for (size_t i = 0, from = 0; r == 0 && i < l.n; from = l.ends[i++]) {
+        r = make_part(a, word, from, l.ends[i], i + 1 == l.n, &parts[n]);
+        parts[n++].leaf = true;
+    }
+    for (size_t i = 1; r == 0 && i + 1 < l.n; i++)
+        r = make_part(a, word, 0, l.ends[i], false, &parts[n++]);
+    for (size_t i = 0; r == 0 && i + 2 < l.n; i++)
+        r = make_part(a, word, l.ends[i], len, true, &parts[n++]);
+    if (r < 0)
+        return r;
+    *ret = parts;
+    *ret_n = n;
+    return 0;
+}

@@ -1,0 +1,391 @@
+/* main.c - compiles the lexicon: hunspell's Swedish dictionary, words.txt and the names of places become the table that
+ * common/lexicon.h describes.
+ *
+ *   lexicon-compiler AFF DIC WORDS OUT CSV...
+ *
+ * Every word is inflected by the dictionary's own rules, and every form keeps the way back to its word. A spelling that may
+ * come from several words belongs to that from which, or with which, most other words are made: "vården" to vård. The same
+ * input gives the same bytes. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/lexicon.h"
+#include "common/lexicon/automaton.h"
+#include "common/lexicon/forms.h"
+#include "common/lexicon/hunspell.h"
+#include "common/lexicon/lists.h"
+
+/* The flags of the dictionary's .aff file. */
+enum { FORBIDDEN = '%', FIRST = 'X', MIDDLE = 'U', LAST = 'Y', ONLY_IN_COMPOUND = 'Z' };
+static const char link_flags[] = "zgyhxwvfuits7"; /* rules that make linking forms */
+
+enum { WEIGHT_LISTED = UINT32_MAX, WEIGHT_SELF = UINT32_MAX - 1 };
+
+struct compiler {
+    struct dictionary d;
+    struct lists lists;
+    struct forms *forms;
+    struct word **sorted;  /* the dictionary's words by text */
+    const char **reversed; /* their texts backwards, sorted */
+};
+
+/* ---- how productive a word is ---- */
+
+static int compare_words(const void *a, const void *b)
+{
+    const struct word *left = *(struct word *const *)a, *right = *(struct word *const *)b;
+    int order = strcmp(left->text, right->text);
+    return order ? order : strcmp(left->flags, right->flags);
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static char *reverse(const char *text)
+{
+    size_t len = strlen(text);
+    char *to = malloc(len + 1);
+    for (size_t i = 0; to && i < len; i++)
+        to[i] = text[len - 1 - i];
+    if (to)
+        to[len] = '\0';
+    return to;
+}
+
+static int sort_words(struct compiler *c)
+{
+    size_t n = c->d.n_words;
+    c->sorted = calloc(n + 1, sizeof *c->sorted);
+    c->reversed = calloc(n + 1, sizeof *c->reversed);
+    if (!c->sorted || !c->reversed)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        c->sorted[i] = &c->d.words[i];
+        c->reversed[i] = reverse(c->d.words[i].text);
+        if (!c->reversed[i])
+            return -ENOMEM;
+    }
+    qsort(c->sorted, n, sizeof *c->sorted, compare_words);
+    qsort(c->reversed, n, sizeof *c->reversed, compare_texts);
+    return 0;
+}
+
+/* The first of the sorted words that is not before `text`. */
+static size_t lower_bound(const struct compiler *c, const char *text)
+{
+    size_t from = 0, to = c->d.n_words;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (strcmp(c->sorted[middle]->text, text) < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+static uint32_t count_ends(const struct compiler *c, const char *text, size_t len)
+{
+    size_t from = 0, to = c->d.n_words;
+    uint32_t n = 0;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (strcmp(c->reversed[middle], text) < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    for (; from < c->d.n_words && strncmp(c->reversed[from], text, len) == 0; from++)
+        n++;
+    return n;
+}
+
+/* How many words begin or end with this one. */
+static int weigh(const struct compiler *c, const char *word, uint32_t *ret)
+{
+    size_t len = strlen(word);
+    uint32_t n = 0;
+    for (size_t i = lower_bound(c, word);
+         i < c->d.n_words && strncmp(c->sorted[i]->text, word, len) == 0; i++)
+        n++;
+    char *backwards = reverse(word);
+    if (!backwards)
+        return -ENOMEM;
+    *ret = n + count_ends(c, backwards, len);
+    free(backwards);
+    return 0;
+}
+
+/* ---- linking forms ---- */
+
+static const struct word *find_word(const struct compiler *c, const char *text, char flag,
+                                    char without)
+{
+    for (size_t i = lower_bound(c, text); i < c->d.n_words && strcmp(c->sorted[i]->text, text) == 0;
+         i++) {
+        const char *flags = c->sorted[i]->flags;
+        if ((!flag || strchr(flags, flag)) && !strchr(flags, without))
+            return c->sorted[i];
+    }
+    return NULL;
+}
+
+/* The word of which the dictionary lists a linking form by itself ("hälso", "hjärn"): that from which one of its linking rules
+ * makes it, and of several the most productive. Itself when it is also a word, or when there is none. */
+static int find_base(const struct compiler *c, const char *form, char base[128])
+{
+    uint32_t best = 0;
+    snprintf(base, 128, "%s", form);
+    if (find_word(c, form, '\0', ONLY_IN_COMPOUND))
+        return 0;
+    for (size_t i = 0; i < c->d.n_rules; i++) {
+        const struct suffix_rule *rule = &c->d.rules[i];
+        char candidate[128], made[128];
+        size_t len = strlen(form), add = strlen(rule->add);
+        if (!strchr(link_flags, rule->flag) || rule->flag == '7' || len <= add ||
+            len + 24 >= sizeof candidate || strcmp(form + len - add, rule->add) != 0)
+            continue;
+        snprintf(candidate, sizeof candidate, "%.*s%s", (int)(len - add), form, rule->strip);
+        if (!suffix_apply(rule, candidate, made, sizeof made) || strcmp(made, form) != 0 ||
+            !find_word(c, candidate, LAST, ONLY_IN_COMPOUND))
+            continue;
+        uint32_t weight;
+        int r = weigh(c, candidate, &weight);
+        if (r < 0)
+            return r;
+        if (weight > best) {
+            best = weight;
+            snprintf(base, 128, "%s", candidate);
+        }
+    }
+    return 0;
+}
+
+static uint16_t link_flags_of(const char *flags)
+{
+    return (uint16_t)((strchr(flags, FIRST) ? LEXICON_FIRST : 0) |
+                      (strchr(flags, MIDDLE) ? LEXICON_MIDDLE : 0));
+}
+
+/* ---- all forms of a word ---- */
+
+static bool is_capital(const char *text)
+{
+    unsigned char c = (unsigned char)text[0], next = (unsigned char)text[1];
+    return (c >= 'A' && c <= 'Z') || (c == 0xc3 && next >= 0x80 && next < 0x9f);
+}
+
+static int add_inflection(struct compiler *c, const struct word *w, const char *form,
+                          uint16_t flags, uint32_t weight)
+{
+    const char *irregular = lists_irregular(&c->lists, form);
+    if (irregular)
+        return forms_add(c->forms, form, irregular, NULL, flags, WEIGHT_LISTED);
+    return forms_add(c->forms, form, w->text, NULL, flags, weight);
+}
+
+static int add_word(struct compiler *c, const struct word *w)
+{
+    uint16_t listed = lists_flags(&c->lists, w->text);
+    uint16_t spelling = listed & (LEXICON_NEVER_FIRST | LEXICON_SHORT_FIRST);
+    uint16_t inflected = listed & (LEXICON_NEVER_LAST | LEXICON_TAIL);
+    bool compound_only = strchr(w->flags, ONLY_IN_COMPOUND);
+    uint32_t weight;
+    char form[160], base[128];
+
+    if (strchr(w->flags, FORBIDDEN) || strlen(w->text) > 100)
+        return 0;
+    if (!compound_only)
+        inflected |= is_capital(w->text) ? LEXICON_NAME : LEXICON_WORD;
+    if (strchr(w->flags, LAST) || inflected & LEXICON_TAIL)
+        inflected |= LEXICON_LAST;
+    int r = weigh(c, w->text, &weight);
+    if (r == 0 && inflected)
+        r = add_inflection(c, w, w->text, inflected | spelling, WEIGHT_SELF);
+
+    uint16_t links = link_flags_of(w->flags);
+    if (r == 0 && links)
+        r = find_base(c, w->text, base);
+    if (r == 0 && links)
+        r = forms_add(c->forms, w->text, NULL, base, links | spelling, WEIGHT_SELF);
+
+    for (size_t i = 0; r == 0 && i < c->d.n_rules; i++) {
+        const struct suffix_rule *rule = &c->d.rules[i];
+        if (!strchr(w->flags, rule->flag) || suffix_apply(rule, w->text, form, sizeof form) == 0)
+            continue;
+        links = link_flags_of(rule->flags);
+        if (links)
+            r = forms_add(c->forms, form, NULL, w->text, links, weight);
+        else if (inflected)
+            r = add_inflection(c, w, form, inflected, weight);
+    }
+    return r;
+}
+
+/* ---- the table ---- */
+
+struct table {
+    struct lexicon_value *values;
+    uint32_t n_values, room;
+    char strings[256][LEXICON_ADD_BYTES];
+    uint32_t n_strings;
+};
+
+static int find_string(struct table *t, const char *text, uint8_t *ret)
+{
+    for (uint32_t i = 0; i < t->n_strings; i++) {
+        if (strncmp(t->strings[i], text, LEXICON_ADD_BYTES) == 0) {
+            *ret = (uint8_t)i;
+            return 0;
+        }
+    }
+    if (t->n_strings == ARRAY_LEN(t->strings) || strlen(text) > LEXICON_ADD_BYTES)
+        return -E2BIG;
+    memcpy(t->strings[t->n_strings], text, strlen(text));
+    *ret = (uint8_t)t->n_strings++;
+    return 0;
+}
+
+/* How a key becomes its base form; a base that has too little in common with it is left out. */
+static void make_edit(struct table *t, const char *key, const char *base, uint8_t *strip,
+                      uint8_t *add)
+{
+    size_t shared = 0;
+    if (!base)
+        return;
+    while (key[shared] && key[shared] == base[shared])
+        shared++;
+    while ((unsigned char)(key[shared] & 0xc0) == 0x80 ||
+           (unsigned char)(base[shared] & 0xc0) == 0x80)
+        shared--; /* never half a character */
+    if (strlen(base + shared) <= LEXICON_ADD_BYTES && find_string(t, base + shared, add) == 0)
+        *strip = (uint8_t)strlen(key + shared);
+}
+
+static int find_value(struct table *t, const struct lexicon_value *v, uint32_t *ret)
+{
+    for (uint32_t i = 0; i < t->n_values; i++) {
+        if (memcmp(&t->values[i], v, sizeof *v) == 0) {
+            *ret = i;
+            return 0;
+        }
+    }
+    if (t->n_values == t->room) {
+        uint32_t room = t->room ? 2 * t->room : 256;
+        struct lexicon_value *larger = realloc(t->values, room * sizeof *larger);
+        if (!larger)
+            return -ENOMEM;
+        t->values = larger;
+        t->room = room;
+    }
+    t->values[t->n_values] = *v;
+    *ret = t->n_values++;
+    return 0;
+}
+
+static int fill(const struct forms *forms, struct automaton *a, struct table *t)
+{
+    t->n_strings = 1; /* number 0 is empty */
+    for (size_t i = 0; i < forms_count(forms); i++) {
+        const struct form *form = forms_at(forms, i);
+        struct lexicon_value v = { .flags = form->flags };
+        uint32_t value;
+        make_edit(t, form->key, form->lemma, &v.lemma_strip, &v.lemma_add);
+        make_edit(t, form->key, form->base, &v.base_strip, &v.base_add);
+        int r = find_value(t, &v, &value);
+        if (r == 0)
+            r = automaton_add(a, form->key, value);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static uint32_t digest(uint32_t h, const void *bytes, size_t len)
+{
+    for (const unsigned char *p = bytes; len > 0; p++, len--)
+        h = (h ^ *p) * 16777619u;
+    return h;
+}
+
+static int write_table(const char *path, struct automaton *a, const struct table *t)
+{
+    struct lexicon_header h = { .n_values = t->n_values, .n_strings = t->n_strings };
+    const uint32_t *edges;
+    int r = automaton_finish(a, &edges, &h.n_edges, &h.root);
+    if (r < 0)
+        return r;
+    h.digest = digest(2166136261u, &h, sizeof h);
+    h.digest = digest(h.digest, edges, h.n_edges * sizeof *edges);
+    h.digest = digest(h.digest, t->values, t->n_values * sizeof *t->values);
+    h.digest = digest(h.digest, t->strings, t->n_strings * sizeof *t->strings);
+
+    FILE *f = fopen(path, "w");
+    if (!f)
+        return -errno;
+    fwrite(&h, sizeof h, 1, f);
+    fwrite(edges, sizeof *edges, h.n_edges, f);
+    fwrite(t->values, sizeof *t->values, t->n_values, f);
+    fwrite(t->strings, sizeof *t->strings, t->n_strings, f);
+    bool failed = ferror(f);
+    if (fclose(f) != 0 || failed)
+        return -EIO;
+    printf("lexicon: %u edges, %u values\n", h.n_edges, h.n_values);
+    return 0;
+}
+
+static int compile(struct compiler *c, int n_places, char **places, const char *out)
+{
+    int r = sort_words(c);
+    for (size_t i = 0; r == 0 && i < c->d.n_words; i++)
+        r = add_word(c, &c->d.words[i]);
+    for (int i = 0; r == 0 && i < n_places; i++)
+        r = places_add(c->forms, places[i]);
+    if (r == 0)
+        r = forms_merge(c->forms);
+    if (r < 0)
+        return r;
+    struct table *t = calloc(1, sizeof *t);
+    struct automaton *a = automaton_new();
+    r = a && t ? fill(c->forms, a, t) : -ENOMEM;
+    if (r == 0)
+        r = write_table(out, a, t);
+    automaton_free(a);
+    if (t)
+        free(t->values);
+    free(t);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    struct compiler c = { 0 };
+
+    if (argc < 5) {
+        fprintf(stderr, "usage: lexicon-compiler AFF DIC WORDS OUT CSV...\n");
+        return 2;
+    }
+    int r = dictionary_read(argv[1], argv[2], &c.d);
+    if (r == 0)
+        r = lists_read(argv[3], &c.lists);
+    c.forms = forms_new();
+    if (r == 0)
+        r = c.forms ? compile(&c, argc - 5, argv + 5, argv[4]) : -ENOMEM;
+    for (size_t i = 0; c.reversed && i < c.d.n_words; i++)
+        free((char *)c.reversed[i]);
+    free(c.reversed);
+    free(c.sorted);
+    forms_free(c.forms);
+    lists_free(&c.lists);
+    dictionary_free(&c.d);
+    if (r < 0) {
+        fprintf(stderr, "lexicon-compiler: %s\n", strerror(-r));
+        return 1;
+    }
+    return 0;
+}
