@@ -1,0 +1,695 @@
+/* search_query.c - what a query's words may mean, and the documents that follow.
+ *
+ * For each word, in this order, and no further than until something is found:
+ *
+ *   whole    the word in any inflection, with or without its dots, and what it is a synonym of;
+ *   parts    where that is rare or absent: documents with all parts of the compound;
+ *   typo     the nearest words of the dictionary ("menade du"); not of a dictionary word, which was hardly misspelt;
+ *   begin    words that begin with it;
+ *   some     documents with any part of the compound.
+ *
+ * "Some parts" before "typo" was tried and is bad: a misspelt compound usually has one part that is right.
+ * A rare compound is looked for by its parts too: that somebody else wrote it in one word does not make theirs the answer.
+ *
+ * Work is bounded by three budgets: postings, terms, steps in the dictionary. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/packed.h"
+#include "common/search_lists.h"
+
+enum {
+    WORK_BYTES = 64 << 20,
+    POSTINGS_MAX = 600000,
+    TERMS_MAX = 300,
+    DICTIONARY_STEPS = 40000,
+    LISTS_MAX = 96,       /* of a word */
+    PHRASE_WORDS = 4,     /* of a synonym */
+    RARE_AT_LEAST = 5,    /* documents; and */
+    RARE_ONE_IN = 1000,   /* of all documents */
+    TYPO_WORDS = 4,       /* of the dictionary that one may have meant */
+    TYPO_LETTERS = 4,     /* shorter words are taken as they are; */
+    TYPO_TWO_LETTERS = 8, /* from here on two letters may be wrong */
+    BEGIN_LETTERS = 4,
+    TYPE_AHEAD_LETTERS = 2,
+    STEMS_MAX = 96,
+};
+
+/* What a document is worth by each of the ways, against the word itself. */
+#define BY_WORD     1.0F
+#define BY_SYNONYM  0.8F
+#define BY_PARTS    0.7F
+#define BY_TYPO     0.7F
+#define BY_TYPO_TWO 0.5F
+#define BY_BEGIN    0.6F
+#define BY_SOME     0.3F
+
+struct query {
+    struct lists lists;
+    struct arena *arena; /* the result's */
+    const struct search_request *request;
+    struct search_result *result;
+    struct dictionary_budget dictionary;
+    struct text_token *tokens;
+    size_t n_tokens;
+    struct group
+        groups[SEARCH_QUERY_WORDS]; /* of the tokens; a word that does not count has none */
+    bool counts[SEARCH_QUERY_WORDS];
+    bool known[SEARCH_QUERY_WORDS]; /* something was found */
+};
+
+/* Words of no help in telling documents apart. A query of only such words is looked for all the same. */
+static bool is_filler(const char *word)
+{
+    static const char *const fillers[] = {
+        /* sorted by bytes */
+        "att",  "av",    "den",    "det",  "de",  "dig",  "där",   "då",   "ej",  "eller", "en",
+        "ett",  "finns", "från",   "för",  "ha",  "han",  "har",   "hon",  "hos", "hur",   "i",
+        "inom", "jag",   "kan",    "man",  "med", "mig",  "min",   "mitt", "mot", "mina",  "när",
+        "och",  "om",    "på",     "ska",  "som", "till", "under", "ur",   "vad", "var",   "vi",
+        "vid",  "vilka", "vilken", "vill", "är",  "åt",   "the",   "of",   "and", "for",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(fillers); i++)
+        if (strcmp(word, fillers[i]) == 0)
+            return true;
+    return false;
+}
+
+/* ---- building up ---- */
+
+static int add_list(struct query *q, struct group *g, struct list l)
+{
+    if (l.n == 0)
+        return 0;
+    if (g->n == g->room) {
+        if (g->n == LISTS_MAX) {
+            q->lists.cut = true;
+            return 0;
+        }
+        size_t more = g->room ? g->room * 2 : 4;
+        struct list *grown = arena_alloc(q->lists.work, more * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        if (g->n > 0)
+            memcpy(grown, g->lists, g->n * sizeof(*grown));
+        g->lists = grown;
+        g->room = more;
+    }
+    g->lists[g->n++] = l;
+    return 0;
+}
+
+/* Remembers for highlights what documents may have matched by. */
+static int add_stem(struct query *q, const char *folded, size_t len, bool prefix)
+{
+    struct search_result *result = q->result;
+
+    if (!result->stems) {
+        result->stems = arena_calloc(q->arena, STEMS_MAX, sizeof(*result->stems));
+        if (!result->stems)
+            return -ENOMEM;
+    }
+    for (size_t i = 0; i < result->n_stems; i++)
+        if (strlen(result->stems[i].folded_stem) == len &&
+            memcmp(result->stems[i].folded_stem, folded, len) == 0 &&
+            result->stems[i].prefix == prefix)
+            return 0;
+    if (result->n_stems == STEMS_MAX)
+        return 0;
+    char *copy = arena_strndup(q->arena, folded, len);
+    if (!copy)
+        return -ENOMEM;
+    result->stems[result->n_stems++] = (struct search_stem) { copy, prefix };
+    return 0;
+}
+
+/* Reads a word's list, and notes its stem if it is not empty. */
+static int read_word(struct query *q, const char *word, struct list *ret)
+{
+    struct key term;
+    size_t folded_len;
+
+    int r = list_read(&q->lists, word, ret);
+    if (r < 0 || ret->n == 0)
+        return r;
+    search_term_key(word, &term, &folded_len);
+    return add_stem(q, (const char *)term.bytes, folded_len - 1, false);
+}
+
+/* Documents with all of the words, worth the average of them. */
+static int read_all(struct query *q, const char *const *words, size_t n, float weight,
+                    struct list *ret)
+{
+    struct list lists[SEARCH_QUERY_WORDS];
+    float rarity = 0;
+
+    *ret = (struct list) { 0 };
+    if (n > ARRAY_LEN(lists))
+        n = ARRAY_LEN(lists);
+    for (size_t i = 0; i < n; i++) {
+        int r = list_read(&q->lists, words[i], &lists[i]);
+        if (r < 0 || lists[i].n == 0)
+            return r;
+        rarity += list_rarity(&q->lists, lists[i].n) / (float)n;
+    }
+    int r = list_intersect(&q->lists, lists, n, ret);
+    if (r < 0 || ret->n == 0)
+        return r;
+    ret->factor = weight * rarity;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct key term;
+        size_t folded_len;
+        search_term_key(words[i], &term, &folded_len);
+        r = add_stem(q, (const char *)term.bytes, folded_len - 1, false);
+    }
+    return r;
+}
+
+/* ---- the ways to a word's documents ---- */
+
+/* *ret_documents: how many have the word itself. */
+static int add_whole(struct query *q, size_t at, uint32_t *ret_documents)
+{
+    struct list l;
+
+    int r = read_word(q, q->tokens[at].word, &l);
+    if (r < 0)
+        return r;
+    *ret_documents = l.n;
+    l.factor = BY_WORD * list_rarity(&q->lists, l.n);
+    return add_list(q, &q->groups[at], l);
+}
+
+/* The smallest parts of the word. Fewer than two: it is no compound. */
+static int parts_of(struct query *q, size_t at, const char *ret[TEXT_PARTS_MAX], size_t *ret_n)
+{
+    struct text_part *parts;
+    size_t n = 0;
+
+    *ret_n = 0;
+    int r = text_compound(q->lists.work, q->tokens[at].word, &parts, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (parts[i].leaf && parts[i].word[0] && *ret_n < TEXT_PARTS_MAX)
+            ret[(*ret_n)++] = parts[i].word;
+    return r;
+}
+
+static int add_parts(struct query *q, size_t at, const char *const *parts, size_t n)
+{
+    struct list l;
+
+    int r = read_all(q, parts, n, BY_PARTS, &l);
+    return r < 0 ? r : add_list(q, &q->groups[at], l);
+}
+
+static int add_some(struct query *q, size_t at, const char *const *parts, size_t n)
+{
+    struct list l;
+    int r = 0;
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = read_word(q, parts[i], &l);
+        l.factor = BY_SOME * list_rarity(&q->lists, l.n);
+        if (r == 0)
+            r = add_list(q, &q->groups[at], l);
+    }
+    return r;
+}
+
+/* Words of the dictionary as one thing: what they have together tells how rare it is. */
+static int add_candidates(struct query *q, size_t at, const struct candidate *c, size_t n,
+                          float weight, bool prefix)
+{
+    struct group *g = &q->groups[at];
+    size_t before = g->n;
+    double documents = 1;
+    struct list l;
+
+    for (size_t i = 0; i < n; i++) {
+        int r = prefix ? list_read(&q->lists, c[i].word, &l) : read_word(q, c[i].word, &l);
+        if (r == 0)
+            r = add_list(q, g, l);
+        if (r < 0)
+            return r;
+        if (l.n > documents)
+            documents = l.n;
+    }
+    for (size_t i = before; i < g->n; i++)
+        g->lists[i].factor = weight * list_rarity(&q->lists, documents);
+    return 0;
+}
+
+/* Leaves one word for each term: inflections of one would be read again and again. */
+static size_t one_per_term(struct candidate *c, size_t n)
+{
+    struct key term, other;
+    size_t kept = 0, folded_len;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t j = 0;
+        search_term_key(c[i].word, &term, &folded_len);
+        for (; j < kept; j++) {
+            search_term_key(c[j].word, &other, &folded_len);
+            if (other.len == term.len && memcmp(other.bytes, term.bytes, term.len) == 0)
+                break;
+        }
+        if (j == kept)
+            c[kept++] = c[i];
+    }
+    return kept;
+}
+
+static int add_begin(struct query *q, size_t at, float weight)
+{
+    struct candidate found[CANDIDATES_MAX];
+    const char *folded = q->tokens[at].folded;
+    size_t n = 0;
+
+    int r = dictionary_prefix(q->lists.rd, q->lists.work, folded, ARRAY_LEN(found), &q->dictionary,
+                              found, &n);
+    if (r < 0 || n == 0)
+        return r;
+    r = add_stem(q, folded, strlen(folded), true);
+    if (r < 0)
+        return r;
+    return add_candidates(q, at, found, one_per_term(found, n), weight, true);
+}
+
+static int add_correction(struct query *q, size_t at, const char *word)
+{
+    struct search_result *result = q->result;
+    const struct text_token *t = &q->tokens[at];
+
+    if (!result->corrections) {
+        result->corrections =
+            arena_calloc(q->arena, SEARCH_QUERY_WORDS, sizeof(*result->corrections));
+        if (!result->corrections)
+            return -ENOMEM;
+    }
+    char *copy = arena_strdup(q->arena, word);
+    if (!copy)
+        return -ENOMEM;
+    result->corrections[result->n_corrections++] =
+        (struct search_correction) { t->start, t->end, copy };
+    return 0;
+}
+
+static int add_typo(struct query *q, size_t at, unsigned distance)
+{
+    struct candidate found[TYPO_WORDS];
+    size_t n = 0;
+
+    int r = dictionary_near(q->lists.rd, q->lists.work, q->tokens[at].folded, distance,
+                            ARRAY_LEN(found), &q->dictionary, found, &n);
+    if (r < 0 || n == 0)
+        return r;
+    r = add_candidates(q, at, found, one_per_term(found, n), distance > 1 ? BY_TYPO_TWO : BY_TYPO,
+                       false);
+    if (r == 0 && q->groups[at].n > 0)
+        r = add_correction(q, at, found[0].word);
+    return r;
+}
+
+/* How many letters of the word may be wrong. */
+static unsigned typo_distance(const char *folded)
+{
+    size_t letters = strlen(folded);
+
+    if (letters < TYPO_LETTERS || strpbrk(folded, "0123456789"))
+        return 0;
+    return letters < TYPO_TWO_LETTERS ? 1 : 2;
+}
+
+/* Nothing has the word, nor all of its parts. */
+static int add_fallbacks(struct query *q, size_t at, const char *const *parts, size_t n_parts)
+{
+    const struct group *g = &q->groups[at];
+    const char *folded = q->tokens[at].folded;
+    unsigned distance = typo_distance(folded);
+    int r = 0;
+
+    if (text_is_known(q->tokens[at].word))
+        r = add_some(q, at, parts, n_parts);
+    if (r == 0 && g->n == 0 && distance >= 1)
+        r = add_typo(q, at, 1);
+    if (r == 0 && g->n == 0 && strlen(folded) >= BEGIN_LETTERS)
+        r = add_begin(q, at, BY_BEGIN);
+    if (r == 0 && g->n == 0 && distance >= 2)
+        r = add_typo(q, at, 2);
+    if (r == 0 && g->n == 0)
+        r = add_some(q, at, parts, n_parts);
+    return r;
+}
+
+static int find_word(struct query *q, size_t at, bool unfinished)
+{
+    const char *parts[TEXT_PARTS_MAX];
+    struct group *g = &q->groups[at];
+    uint32_t documents = 0, rare = q->lists.documents / RARE_ONE_IN;
+    size_t n_parts = 0;
+
+    if (rare < RARE_AT_LEAST)
+        rare = RARE_AT_LEAST;
+    int r = add_whole(q, at, &documents);
+    if (r == 0 && unfinished && strlen(q->tokens[at].folded) >= TYPE_AHEAD_LETTERS)
+        r = add_begin(q, at, BY_BEGIN);
+    if (r < 0 || documents > rare)
+        return r;
+    r = parts_of(q, at, parts, &n_parts);
+    if (r == 0 && n_parts > 1)
+        r = add_parts(q, at, parts, n_parts);
+    if (r == 0 && g->n == 0)
+        r = add_fallbacks(q, at, parts, n_parts);
+    return r;
+}
+
+/* ---- synonyms ---- */
+
+static int add_meaning(struct query *q, size_t from, size_t to, const char *expansion)
+{
+    struct search_result *result = q->result;
+    const size_t most = SEARCH_QUERY_WORDS * 2;
+
+    if (result->n_meanings == most)
+        return 0;
+    if (!result->meanings) {
+        result->meanings = arena_calloc(q->arena, most, sizeof(*result->meanings));
+        if (!result->meanings)
+            return -ENOMEM;
+    }
+    char *copy = arena_strdup(q->arena, expansion);
+    if (!copy)
+        return -ENOMEM;
+    result->meanings[result->n_meanings++] =
+        (struct search_meaning) { q->tokens[from].start, q->tokens[to - 1].end, copy };
+    return 0;
+}
+
+/* Documents with all words of an expansion count for each word of the phrase. */
+static int add_expansion(struct query *q, size_t from, size_t to, const char *expansion)
+{
+    const char *words[SEARCH_QUERY_WORDS];
+    struct text_token *tokens;
+    struct list l;
+    size_t n, n_words = 0;
+
+    int r = text_tokens(q->lists.work, expansion, strlen(expansion), ARRAY_LEN(words), &tokens, &n);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++)
+        if (!is_filler(tokens[i].word))
+            words[n_words++] = tokens[i].word;
+    r = read_all(q, words, n_words, BY_SYNONYM, &l);
+    for (size_t i = from; i < to && r == 0; i++)
+        if (q->counts[i])
+            r = add_list(q, &q->groups[i], l);
+    return r < 0 ? r : add_meaning(q, from, to, expansion);
+}
+
+static int add_synonyms_of(struct query *q, size_t from, size_t to)
+{
+    struct slice value;
+    struct key k;
+
+    if (search_synonym_key(q->tokens + from, to - from, &k) < 0)
+        return 0;
+    int r = rd_get_bytes(q->lists.rd, &T_SEARCH_SYNONYM, &k, &value);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (value.len == 0 || value.data[value.len - 1] != 0)
+        return -EBADMSG;
+    for (size_t at = 0; at < value.len && r == 0;) {
+        const char *expansion = (const char *)value.data + at;
+        r = add_expansion(q, from, to, expansion);
+        at += strlen(expansion) + 1;
+    }
+    return r;
+}
+
+static int add_synonyms(struct query *q)
+{
+    int r = 0;
+
+    for (size_t from = 0; from < q->n_tokens; from++)
+        for (size_t to = from + 1; to <= q->n_tokens && to - from <= PHRASE_WORDS && r == 0; to++)
+            r = add_synonyms_of(q, from, to);
+    return r;
+}
+
+/* ---- the query ---- */
+
+static bool is_repeated(const struct query *q, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (strcmp(q->tokens[i].stem, q->tokens[at].stem) == 0)
+            return true;
+    return false;
+}
+
+/* Cuts the text into words and says which of them count. */
+static int read_text(struct query *q)
+{
+    size_t len = q->request->len < SEARCH_QUERY_BYTES ? q->request->len : SEARCH_QUERY_BYTES;
+    bool any = false;
+
+    int r = text_tokens(q->lists.work, q->request->text, len, SEARCH_QUERY_WORDS, &q->tokens,
+                        &q->n_tokens);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < q->n_tokens; i++) {
+        q->counts[i] = !is_filler(q->tokens[i].word) && !is_repeated(q, i);
+        any = any || q->counts[i];
+    }
+    for (size_t i = 0; i < q->n_tokens && !any; i++)
+        q->counts[i] = !is_repeated(q, i);
+    return 0;
+}
+
+static int find_words(struct query *q)
+{
+    int r = add_synonyms(q);
+
+    for (size_t i = 0; i < q->n_tokens && r == 0; i++) {
+        bool unfinished =
+            q->request->type_ahead && i + 1 == q->n_tokens && q->tokens[i].end == q->request->len;
+        if (unfinished && !is_repeated(q, i))
+            q->counts[i] = true; /* "för" may become "förening" */
+        if (q->counts[i])
+            r = find_word(q, i, unfinished);
+    }
+    return r;
+}
+
+/* The documents that have one of the column's values in the filters. */
+static int column_set(struct query *q, uint8_t column, struct document_set *ret)
+{
+    int r = document_set_make(&q->lists, ret);
+
+    for (size_t i = 0; i < q->request->n_filters && r == 0; i++)
+        if (q->request->filters[i].column == column)
+            r = facet_add(q->lists.rd, column, q->request->filters[i].value, ret);
+    return r;
+}
+
+static void keep_common(struct document_set *set, const struct document_set *other)
+{
+    for (uint32_t i = 0; i < set->n_words; i++)
+        set->bits[i] &= other->bits[i];
+}
+
+/* Leaves in `set` what passes the filters of all columns but one (FACET_ALL: of all). */
+static int filter(struct query *q, struct document_set *set, uint8_t but)
+{
+    struct document_set column;
+
+    for (size_t i = 0; i < q->request->n_filters; i++) {
+        uint8_t c = q->request->filters[i].column;
+        bool first = true;
+        for (size_t j = 0; j < i; j++)
+            first = first && q->request->filters[j].column != c;
+        if (c == but || !first)
+            continue;
+        int r = column_set(q, c, &column);
+        if (r < 0)
+            return r;
+        keep_common(set, &column);
+    }
+    return 0;
+}
+
+static int all_documents(struct query *q, struct document_set *ret)
+{
+    int r = document_set_make(&q->lists, ret);
+
+    return r < 0 ? r : facet_add(q->lists.rd, FACET_ALL, "*", ret);
+}
+
+/* Counts facet values among `matches`, which no filter has touched. */
+static int count(struct query *q, const struct document_set *matches)
+{
+    struct document_set some;
+    size_t room = 0;
+
+    for (size_t i = 0; i < q->request->n_count_columns; i++) {
+        uint8_t column = q->request->count_columns[i];
+        bool filtered = q->request->n_filters > 0;
+        int r = filtered ? document_set_make(&q->lists, &some) : 0;
+        if (r == 0 && filtered) {
+            memcpy(some.bits, matches->bits, matches->n_words * sizeof(uint64_t));
+            r = filter(q, &some, column);
+        }
+        if (r == 0)
+            r = facet_count(q->lists.rd, q->arena, column, filtered ? &some : matches, q->result,
+                            &room);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int read_hits(struct query *q, const struct ranked *ranked, size_t n)
+{
+    struct slice value, key, facets;
+    uint8_t n_facets;
+
+    q->result->hits = arena_calloc(q->arena, n + 1, sizeof(struct search_hit));
+    if (!q->result->hits)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        struct search_hit *hit = &q->result->hits[i];
+        struct key k = KEY_INIT;
+        int r = rd_get_bytes(q->lists.rd, &T_SEARCH_DOCUMENT, key_u32(&k, ranked[i].doc), &value);
+        if (r < 0)
+            return r == -ENOENT ? -EBADMSG : r;
+        if (!document_read_key(value, &key, &facets, &n_facets))
+            return -EBADMSG;
+        *hit = (struct search_hit) { .key = { arena_memdup(q->arena, key.data, key.len), key.len },
+                                     .document = ranked[i].doc,
+                                     .score = ranked[i].score };
+        if (!hit->key.data)
+            return -ENOMEM;
+        q->result->n_hits++;
+    }
+    return 0;
+}
+
+static int make_boosts(struct query *q, struct document_set **ret)
+{
+    const struct search_request *request = q->request;
+
+    *ret = arena_calloc(q->lists.work, request->n_boosts + 1, sizeof(**ret));
+    int r = *ret ? 0 : -ENOMEM;
+    for (size_t i = 0; i < request->n_boosts && r == 0; i++) {
+        r = document_set_make(&q->lists, &(*ret)[i]);
+        if (r == 0)
+            r = facet_add(q->lists.rd, request->boosts[i].facet.column,
+                          request->boosts[i].facet.value, &(*ret)[i]);
+    }
+    return r;
+}
+
+/* Ranks what the words found, or all documents when there is no word. */
+static int rank(struct query *q)
+{
+    const struct search_request *request = q->request;
+    struct document_set pass, matches, *boosts;
+    struct group groups[SEARCH_QUERY_WORDS];
+    struct ranking k = { .groups = groups,
+                         .boosts = request->boosts,
+                         .n_boosts = request->n_boosts,
+                         .wanted = (size_t)request->offset + request->limit };
+    size_t n = 0;
+
+    for (size_t i = 0; i < q->n_tokens; i++)
+        if (q->counts[i])
+            groups[k.n_groups++] = q->groups[i];
+    int r = make_boosts(q, &boosts);
+    k.boost_sets = boosts;
+    if (r == 0 && (request->n_filters > 0 || k.n_groups == 0)) {
+        k.pass = &pass;
+        r = all_documents(q, &pass);
+        if (r == 0)
+            r = filter(q, &pass, FACET_ALL);
+    }
+    if (r == 0 && request->n_count_columns > 0) {
+        k.matches = k.n_groups > 0 ? &matches : NULL;
+        r = k.n_groups > 0 ? document_set_make(&q->lists, &matches) : all_documents(q, &matches);
+    }
+    struct ranked *ranked = arena_alloc(q->lists.work, (k.wanted + 1) * sizeof(*ranked));
+    if (r == 0 && !ranked)
+        r = -ENOMEM;
+    if (r == 0)
+        r = list_rank(&q->lists, &k, ranked, &n, &q->result->total);
+    if (r == 0 && n > request->offset)
+        r = read_hits(q, ranked + request->offset, n - request->offset);
+    if (r == 0 && request->n_count_columns > 0)
+        r = count(q, &matches);
+    return r;
+}
+
+static int check(const struct search_request *request)
+{
+    if ((uint64_t)request->limit + request->offset > SEARCH_HITS_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < request->n_filters; i++)
+        if (strlen(request->filters[i].value) > SEARCH_FACET_MAX)
+            return -EINVAL;
+    for (size_t i = 0; i < request->n_boosts; i++)
+        if (strlen(request->boosts[i].facet.value) > SEARCH_FACET_MAX)
+            return -EINVAL;
+    return 0;
+}
+
+/* How many documents there are and have been. */
+static int read_size(struct lists *ls)
+{
+    struct key k = KEY_INIT;
+    struct slice bytes;
+
+    int r = rd_get_bytes(ls->rd, &T_SEARCH_META, key_text(&k, "next_document"), &bytes);
+    if (r == -ENOENT)
+        return 0;
+    if (r == 0 && bytes.len != sizeof(uint32_t))
+        r = -EBADMSG;
+    if (r < 0)
+        return r;
+    ls->next_document = packed_load32(bytes.data);
+    uint64_t documents = rd_count(ls->rd, &T_SEARCH_DOCUMENT);
+    ls->documents = documents < ls->next_document ? (uint32_t)documents : ls->next_document;
+    return 0;
+}
+
+int search_query(const struct rd *rd, struct arena *arena, const struct search_request *request,
+                 struct search_result *ret)
+{
+    struct search_result result = { 0 };
+    struct query q = { .arena = arena,
+                       .request = request,
+                       .result = &result,
+                       .dictionary = { .steps = DICTIONARY_STEPS } };
+
+    int r = check(request);
+    if (r < 0)
+        return r;
+    struct arena *work = arena_new(WORK_BYTES);
+    if (!work)
+        return -ENOMEM;
+    q.lists = (struct lists) {
+        .rd = rd, .work = work, .postings_left = POSTINGS_MAX, .terms_left = TERMS_MAX
+    };
+    r = read_size(&q.lists);
+    if (r == 0)
+        r = read_text(&q);
+    if (r == 0)
+        r = find_words(&q);
+    if (r == 0)
+        r = rank(&q);
+    arena_free(work);
+    if (r < 0)
+        return r;
+    result.cut = q.lists.cut || q.dictionary.cut;
+    *ret = result;
+    return 0;
+}
