@@ -13,13 +13,15 @@
 #include "common/lexicon.h"
 #include "common/text_internal.h"
 
+/* A part costs COST_PART, and more if it is short (three letters), shortest (two), weak (the dictionary does not mark it as a
+ * part), or unlinked (inside the word, but in a form for its beginning). */
 enum {
     COST_PART = 10,
-    COST_SHORT = 6,    /* more, for a part of three letters */
-    COST_SHORTEST = 8, /* more, for one of two */
-    COST_UNLINKED =
-        2, /* more, for a form inside the word that the dictionary has only at the beginning */
-    COST_UNKNOWN = 25, /* a first part that nobody knows */
+    COST_SHORT = 6,
+    COST_SHORTEST = 8,
+    COST_WEAK = 3,
+    COST_UNLINKED = 2,
+    COST_UNKNOWN = 30, /* a first part that nobody knows */
     COST_NONE = 10000,
     DEPTH_MAX = 4, /* compounds within compounds */
 };
@@ -33,7 +35,7 @@ struct cutting {
     uint8_t next[TEXT_WORD_MAX + 1];       /* where the part that begins there ends */
     uint16_t tail_cost[TEXT_WORD_MAX + 1]; /* the same, where the last part is a tail */
     uint8_t tail_next[TEXT_WORD_MAX + 1];
-    bool is_known; /* the dictionary has the whole word */
+    const struct lexicon_value *known; /* the whole word, when the dictionary has it */
 };
 
 /* The leaves found so far, as bytes of the whole word. */
@@ -48,32 +50,56 @@ static uint16_t length_cost(size_t characters)
                       (characters < 3 ? COST_SHORTEST : 0));
 }
 
+/* Inside a compound any noun may take an s: "små-kärl-s-vaskulit", though "kärlvaskulit" has none. */
+static bool is_genitive(const struct cutting *c, size_t to, const struct lexicon_value *v)
+{
+    return v->flags & (LEXICON_LAST | LEXICON_WEAK_LAST) && v->lemma_strip == 1 &&
+           v->lemma_add == 0 && c->word[c->at[to] - 1] == 's';
+}
+
 /* What it costs to let a part that is not the last stand at [from, to). */
 static uint16_t first_cost(const struct cutting *c, size_t from, size_t to,
                            const struct lexicon_value *v)
 {
-    size_t characters = to - from;
-    if (!(v->flags & (LEXICON_FIRST | LEXICON_MIDDLE)) || v->flags & LEXICON_NEVER_FIRST)
+    size_t characters = to - from, more = 0;
+    bool short_first = from == 0 && v->flags & LEXICON_SHORT_FIRST && !c->known;
+
+    if (v->flags & LEXICON_NEVER_FIRST || (from > 0 && v->flags & LEXICON_NEVER_LAST) ||
+        (characters < 3 && !short_first))
         return COST_NONE;
-    if (characters < 3 && !(from == 0 && v->flags & LEXICON_SHORT_FIRST && !c->is_known))
+    if (v->flags & LEXICON_MIDDLE || (from == 0 && v->flags & LEXICON_FIRST))
+        more = 0;
+    else if (v->flags & LEXICON_FIRST || (from > 0 && is_genitive(c, to, v)))
+        more = COST_UNLINKED;
+    else if (v->flags & LEXICON_WEAK_FIRST)
+        more = COST_WEAK;
+    else
         return COST_NONE;
-    bool unlinked = from > 0 && !(v->flags & LEXICON_MIDDLE);
-    return (uint16_t)(length_cost(characters) + (unlinked ? COST_UNLINKED : 0));
+    return (uint16_t)(length_cost(characters) + more);
 }
 
 static uint16_t last_cost(const struct cutting *c, size_t from, const struct lexicon_value *v)
 {
     size_t characters = c->n - from;
-    if (!(v->flags & LEXICON_LAST) || v->flags & LEXICON_NEVER_LAST || characters < 3)
+    if (!(v->flags & (LEXICON_LAST | LEXICON_WEAK_LAST)) || v->flags & LEXICON_NEVER_LAST ||
+        characters < 3)
         return COST_NONE;
-    return length_cost(characters);
+    return (uint16_t)(length_cost(characters) + (v->flags & LEXICON_LAST ? 0 : COST_WEAK));
 }
 
-/* In a word that the dictionary has whole, a short part is often chance: "för-ening", "hem-lig". */
-static bool is_chance(const struct cutting *c, size_t from, size_t to)
+/* In a word that the dictionary has whole, what looks like parts is often chance: when they are short ("kon-takt"), or when the
+ * last one would be inflected otherwise than the whole ("akademi-ska", "fors-kar"). */
+static bool is_chance(const struct cutting *c, size_t from, size_t to,
+                      const struct lexicon_value *v)
 {
     size_t part = to - from, rest = c->n - part;
-    return c->is_known && (part < 3 || (part == 3 && rest < 5));
+
+    if (!c->known)
+        return part == 3 && rest == 3;
+    if (part < 3 || (part == 3 && rest < (from == 0 ? 5 : 4)))
+        return true;
+    return to == c->n &&
+           (v->lemma_strip != c->known->lemma_strip || v->lemma_add != c->known->lemma_add);
 }
 
 static void consider(uint16_t *best, uint8_t *next, size_t cost, size_t to)
@@ -96,7 +122,7 @@ static void weigh_from(struct cutting *c, size_t from)
         }
         to++;
         const struct lexicon_value *v = lexicon_value_at(node);
-        if (!v || (from == 0 && to == c->n) || is_chance(c, from, to))
+        if (!v || (from == 0 && to == c->n) || is_chance(c, from, to, v))
             continue;
         if (to == c->n) {
             uint16_t cost = last_cost(c, from, v);
@@ -147,23 +173,30 @@ static void add_leaf(struct leaves *l, size_t end)
 static void cut(const char *word, size_t len, size_t base, size_t end, unsigned depth,
                 struct leaves *l);
 
+/* The base form of a part that is not the last: of a linking form, or of an inner genitive. Returns 0 for none. */
+static size_t find_base(const char *part, size_t len, char to[TEXT_WORD_BYTES + 1])
+{
+    const struct lexicon_value *v = lexicon_find(part, len);
+
+    if (!v)
+        return 0;
+    if (v->flags & (LEXICON_FIRST | LEXICON_MIDDLE))
+        return lexicon_edit(part, len, v->base_strip, v->base_add, to, TEXT_WORD_BYTES + 1);
+    return lexicon_edit(part, len, v->lemma_strip, v->lemma_add, to, TEXT_WORD_BYTES + 1);
+}
+
 /* A part that is not the last is itself a compound when its base form is: "sjukvårds" as "sjukvård". The base ends
  * otherwise than the part, and its cuts lie before that. */
 static void cut_part(const char *word, size_t from, size_t to, size_t offset, bool last,
                      unsigned depth, struct leaves *l)
 {
-    char base[TEXT_WORD_BYTES + LEXICON_ADD_BYTES + 1];
-    const struct lexicon_value *v = lexicon_find(word + from, to - from);
+    char base[TEXT_WORD_BYTES + 1];
+    size_t n = last ? 0 : find_base(word + from, to - from, base);
 
-    if (v && v->flags & (LEXICON_FIRST | LEXICON_MIDDLE) && !last) {
-        size_t n =
-            lexicon_edit(word + from, to - from, v->base_strip, v->base_add, base, sizeof base);
-        if (n > 0) {
-            cut(base, n, offset + from, offset + to, depth + 1, l);
-            return;
-        }
-    }
-    cut(word + from, to - from, offset + from, offset + to, depth + 1, l);
+    if (n > 0)
+        cut(base, n, offset + from, offset + to, depth + 1, l);
+    else
+        cut(word + from, to - from, offset + from, offset + to, depth + 1, l);
 }
 
 /* Cuts a word that stands in the whole at [offset, end); its last leaf ends there, whatever its base form's length. */
@@ -174,28 +207,28 @@ static void cut(const char *word, size_t len, size_t offset, size_t end, unsigne
     const struct lexicon_value *whole = lexicon_find(word, len);
     uint16_t flags = whole ? whole->flags : 0;
 
-    bool name = flags & LEXICON_PLACE || (flags & LEXICON_NAME && !(flags & LEXICON_WORD));
-    if (name || depth > DEPTH_MAX || !read_characters(&c, word, len) || c.n < 6) {
+    bool name = flags & LEXICON_NAME && !(flags & LEXICON_WORD);
+    if (flags & LEXICON_PLACE || depth > DEPTH_MAX || !read_characters(&c, word, len) || c.n < 6) {
         add_leaf(l, end);
         return;
     }
-    c.is_known = flags & LEXICON_WORD;
+    c.known = flags & LEXICON_WORD ? whole : NULL;
     for (size_t i = 0; i <= c.n; i++)
         c.cost[i] = c.tail_cost[i] = COST_NONE;
     for (size_t from = c.n; from-- > 0;)
         weigh_from(&c, from);
 
-    const uint8_t *next = c.next;
-    size_t at = 0;
-    if (c.cost[0] >= COST_NONE) {
-        size_t head = depth == 0 && !c.is_known ? unknown_first(&c) : 0;
-        if (head == 0) {
-            add_leaf(l, end);
-            return;
-        }
+    /* A name is no compound, unless it is an authority's: it has known parts, and what it is at the end. */
+    const uint8_t *next = name ? c.tail_next : c.next;
+    size_t cost = name ? c.tail_cost[0] : c.cost[0], at = 0;
+    size_t head = depth == 0 && !flags ? unknown_first(&c) : 0;
+    if (head > 0 && (size_t)COST_UNKNOWN + c.tail_cost[head] < cost) {
         add_leaf(l, offset + c.at[head]);
         next = c.tail_next;
         at = head;
+    } else if (cost >= COST_NONE) {
+        add_leaf(l, end);
+        return;
     }
     for (; at < c.n; at = next[at]) {
         bool last = next[at] == c.n;
@@ -210,13 +243,10 @@ static void cut(const char *word, size_t len, size_t offset, size_t end, unsigne
 static int make_part(struct arena *a, const char *word, size_t from, size_t to, bool last,
                      struct text_part *ret)
 {
-    char base[TEXT_WORD_BYTES + LEXICON_ADD_BYTES + 1];
-    const struct lexicon_value *v = last ? NULL : lexicon_find(word + from, to - from);
+    char base[TEXT_WORD_BYTES + 1];
+    size_t n = last ? 0 : find_base(word + from, to - from, base);
     struct text_forms forms;
-    size_t n = 0;
 
-    if (v && v->flags & (LEXICON_FIRST | LEXICON_MIDDLE))
-        n = lexicon_edit(word + from, to - from, v->base_strip, v->base_add, base, sizeof base);
     *ret = (struct text_part) { .start = (uint16_t)from, .end = (uint16_t)to };
     ret->word = n ? arena_strndup(a, base, n) : arena_strndup(a, word + from, to - from);
     if (!ret->word)

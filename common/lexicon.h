@@ -22,6 +22,8 @@ enum lexicon_flag {
     LEXICON_NEVER_LAST =
         256, /* a suffix that looks like a word: "dom" makes no compound of "sjukdom" */
     LEXICON_SHORT_FIRST = 512, /* two letters, but a word that compounds begin with: "el" */
+    LEXICON_WEAK_FIRST = 1024, /* not so in the dictionary, but it is the first part of other words there */
+    LEXICON_WEAK_LAST = 2048,  /* likewise the last part */
 };
 
 /* A form's properties. An edit says: strip so many bytes, then append that string. */

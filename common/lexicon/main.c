@@ -24,12 +24,22 @@ static const char link_flags[] = "zgyhxwvfuits7"; /* rules that make linking for
 
 enum { WEIGHT_LISTED = UINT32_MAX, WEIGHT_SELF = UINT32_MAX - 1 };
 
+/* How many other words must have a word as their first or last part for it to be one where the dictionary does not say so;
+ * by its length in bytes. Short ones are often chance. */
+enum { ATTESTED_LONG = 3, ATTESTED_SHORT = 10, SHORT_BYTES = 3 };
+
+/* Any noun of some length may begin a compound, though few do without a linking letter; by its plurals and definite forms. */
+enum { LONG_NOUN_BYTES = 6 };
+static const char noun_flags[] = "BCDEFGHIJ";
+
 struct compiler {
     struct dictionary d;
     struct lists lists;
     struct forms *forms;
     struct word **sorted;  /* the dictionary's words by text */
     const char **reversed; /* their texts backwards, sorted */
+    uint32_t *as_first;    /* of each sorted word: how many others it begins, and ends, as a part */
+    uint32_t *as_last;
 };
 
 /* ---- how productive a word is ---- */
@@ -123,6 +133,12 @@ static int weigh(const struct compiler *c, const char *word, uint32_t *ret)
 
 /* ---- linking forms ---- */
 
+static uint16_t link_flags_of(const char *flags)
+{
+    return (uint16_t)((strchr(flags, FIRST) ? LEXICON_FIRST : 0) |
+                      (strchr(flags, MIDDLE) ? LEXICON_MIDDLE : 0));
+}
+
 static const struct word *find_word(const struct compiler *c, const char *text, char flag,
                                     char without)
 {
@@ -166,10 +182,79 @@ static int find_base(const struct compiler *c, const char *form, char base[128])
     return 0;
 }
 
-static uint16_t link_flags_of(const char *flags)
+/* ---- parts that the dictionary does not mark as such ---- */
+
+/* All that may begin a compound by the dictionary's marks. */
+static int collect_firsts(const struct compiler *c, struct forms *firsts)
 {
-    return (uint16_t)((strchr(flags, FIRST) ? LEXICON_FIRST : 0) |
-                      (strchr(flags, MIDDLE) ? LEXICON_MIDDLE : 0));
+    char form[160];
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < c->d.n_words; i++) {
+        const struct word *w = &c->d.words[i];
+        if (strchr(w->flags, FORBIDDEN) || strlen(w->text) > 100)
+            continue;
+        if (link_flags_of(w->flags))
+            r = forms_add(firsts, w->text, NULL, NULL, LEXICON_FIRST, 0);
+        for (size_t at = 0; r == 0 && at < c->d.n_rules; at++) {
+            const struct suffix_rule *rule = &c->d.rules[at];
+            if (strchr(w->flags, rule->flag) && link_flags_of(rule->flags) &&
+                suffix_apply(rule, w->text, form, sizeof form) > 0)
+                r = forms_add(firsts, form, NULL, NULL, LEXICON_FIRST, 0);
+        }
+    }
+    return r == 0 ? forms_merge(firsts) : r;
+}
+
+/* Where the sorted words have `text` as a word of its own, or `n_words`. */
+static size_t find_index(const struct compiler *c, const char *text)
+{
+    const struct word *w = find_word(c, text, '\0', FORBIDDEN);
+    return w ? lower_bound(c, text) : c->d.n_words;
+}
+
+/* Each way to cut a word of the dictionary in two words of the dictionary, one of which is marked as such a part, speaks for
+ * the other. */
+static void count_parts(struct compiler *c, const struct forms *firsts, const char *text)
+{
+    char head[128];
+    size_t len = strlen(text);
+    for (size_t at = 3; at + 3 <= len && len < sizeof head; at++) {
+        if (((unsigned char)text[at] & 0xc0) == 0x80)
+            continue;
+        snprintf(head, sizeof head, "%.*s", (int)at, text);
+        if (find_word(c, text + at, LAST, FORBIDDEN)) {
+            size_t i = find_index(c, head);
+            if (i < c->d.n_words)
+                c->as_first[i]++;
+        }
+        if (forms_find(firsts, head)) {
+            size_t i = find_index(c, text + at);
+            if (i < c->d.n_words)
+                c->as_last[i]++;
+        }
+    }
+}
+
+static int attest(struct compiler *c)
+{
+    c->as_first = calloc(c->d.n_words + 1, sizeof *c->as_first);
+    c->as_last = calloc(c->d.n_words + 1, sizeof *c->as_last);
+    struct forms *firsts = forms_new();
+    int r = c->as_first && c->as_last && firsts ? collect_firsts(c, firsts) : -ENOMEM;
+    for (size_t i = 0; r == 0 && i < c->d.n_words; i++) {
+        const struct word *w = c->sorted[i];
+        bool same = i > 0 && strcmp(w->text, c->sorted[i - 1]->text) == 0;
+        if (!same && !strchr(w->flags, FORBIDDEN) && !strchr(w->flags, ONLY_IN_COMPOUND))
+            count_parts(c, firsts, w->text);
+    }
+    forms_free(firsts);
+    return r;
+}
+
+static bool is_attested(const uint32_t *counts, const struct compiler *c, const char *text)
+{
+    size_t i = lower_bound(c, text);
+    return counts[i] >= (strlen(text) > SHORT_BYTES ? ATTESTED_LONG : ATTESTED_SHORT);
 }
 
 /* ---- all forms of a word ---- */
@@ -204,6 +289,11 @@ static int add_word(struct compiler *c, const struct word *w)
         inflected |= is_capital(w->text) ? LEXICON_NAME : LEXICON_WORD;
     if (strchr(w->flags, LAST) || inflected & LEXICON_TAIL)
         inflected |= LEXICON_LAST;
+    if (!compound_only && is_attested(c->as_last, c, w->text))
+        inflected |= LEXICON_WEAK_LAST;
+    bool long_noun = strlen(w->text) >= LONG_NOUN_BYTES && strpbrk(w->flags, noun_flags);
+    if (is_attested(c->as_first, c, w->text) || long_noun)
+        spelling |= LEXICON_WEAK_FIRST;
     int r = weigh(c, w->text, &weight);
     if (r == 0 && inflected)
         r = add_inflection(c, w, w->text, inflected | spelling, WEIGHT_SELF);
@@ -339,9 +429,27 @@ static int write_table(const char *path, struct automaton *a, const struct table
     return 0;
 }
 
+/* What words.txt says of a spelling holds whether or not that is a word of the dictionary by itself. */
+static int add_listed(struct compiler *c)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < c->lists.n; i++) {
+        const struct listed *l = &c->lists.all[i];
+        uint16_t flags =
+            l->flag == LEXICON_SHORT_FIRST ? LEXICON_SHORT_FIRST | LEXICON_FIRST : l->flag;
+        if (l->flag != LEXICON_TAIL && l->flag != 0)
+            r = forms_add(c->forms, l->word, NULL, NULL, flags, 0);
+    }
+    return r;
+}
+
 static int compile(struct compiler *c, int n_places, char **places, const char *out)
 {
     int r = sort_words(c);
+    if (r == 0)
+        r = attest(c);
+    if (r == 0)
+        r = add_listed(c);
     for (size_t i = 0; r == 0 && i < c->d.n_words; i++)
         r = add_word(c, &c->d.words[i]);
     for (int i = 0; r == 0 && i < n_places; i++)
@@ -379,6 +487,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; c.reversed && i < c.d.n_words; i++)
         free((char *)c.reversed[i]);
     free(c.reversed);
+    free(c.as_first);
+    free(c.as_last);
     free(c.sorted);
     forms_free(c.forms);
     lists_free(&c.lists);
