@@ -35,7 +35,7 @@ struct cutting {
     uint8_t next[TEXT_WORD_MAX + 1];       /* where the part that begins there ends */
     uint16_t tail_cost[TEXT_WORD_MAX + 1]; /* the same, where the last part is a tail */
     uint8_t tail_next[TEXT_WORD_MAX + 1];
-    const struct lexicon_value *known; /* the whole word, when the dictionary has it */
+    bool is_known; /* the dictionary has the whole word */
 };
 
 /* The leaves found so far, as bytes of the whole word. */
@@ -62,7 +62,7 @@ static uint16_t first_cost(const struct cutting *c, size_t from, size_t to,
                            const struct lexicon_value *v)
 {
     size_t characters = to - from, more = 0;
-    bool short_first = from == 0 && v->flags & LEXICON_SHORT_FIRST && !c->known;
+    bool short_first = from == 0 && v->flags & LEXICON_SHORT_FIRST && !c->is_known;
 
     if (v->flags & LEXICON_NEVER_FIRST || (from > 0 && v->flags & LEXICON_NEVER_LAST) ||
         (characters < 3 && !short_first))
@@ -87,19 +87,14 @@ static uint16_t last_cost(const struct cutting *c, size_t from, const struct lex
     return (uint16_t)(length_cost(characters) + (v->flags & LEXICON_LAST ? 0 : COST_WEAK));
 }
 
-/* In a word that the dictionary has whole, what looks like parts is often chance: when they are short ("kon-takt"), or when the
- * last one would be inflected otherwise than the whole ("akademi-ska", "fors-kar"). */
-static bool is_chance(const struct cutting *c, size_t from, size_t to,
-                      const struct lexicon_value *v)
+/* In a word that the dictionary has whole, what looks like short parts is often chance: "kon-takt". */
+static bool is_chance(const struct cutting *c, size_t from, size_t to)
 {
     size_t part = to - from, rest = c->n - part;
 
-    if (!c->known)
+    if (!c->is_known)
         return part == 3 && rest == 3;
-    if (part < 3 || (part == 3 && rest < (from == 0 ? 5 : 4)))
-        return true;
-    return to == c->n &&
-           (v->lemma_strip != c->known->lemma_strip || v->lemma_add != c->known->lemma_add);
+    return part < 3 || (part == 3 && rest < (from == 0 ? 5 : 4));
 }
 
 static void consider(uint16_t *best, uint8_t *next, size_t cost, size_t to)
@@ -122,7 +117,7 @@ static void weigh_from(struct cutting *c, size_t from)
         }
         to++;
         const struct lexicon_value *v = lexicon_value_at(node);
-        if (!v || (from == 0 && to == c->n) || is_chance(c, from, to, v))
+        if (!v || (from == 0 && to == c->n) || is_chance(c, from, to))
             continue;
         if (to == c->n) {
             uint16_t cost = last_cost(c, from, v);
@@ -180,7 +175,7 @@ static size_t find_base(const char *part, size_t len, char to[TEXT_WORD_BYTES + 
 
     if (!v)
         return 0;
-    if (v->flags & (LEXICON_FIRST | LEXICON_MIDDLE))
+    if (v->flags & (LEXICON_FIRST | LEXICON_MIDDLE) || v->base_strip + v->base_add > 0)
         return lexicon_edit(part, len, v->base_strip, v->base_add, to, TEXT_WORD_BYTES + 1);
     return lexicon_edit(part, len, v->lemma_strip, v->lemma_add, to, TEXT_WORD_BYTES + 1);
 }
@@ -212,7 +207,16 @@ static void cut(const char *word, size_t len, size_t offset, size_t end, unsigne
         add_leaf(l, end);
         return;
     }
-    c.known = flags & LEXICON_WORD ? whole : NULL;
+    /* An inflection is cut where its base form is: "forskar" as "forska", not as fors-kar. */
+    char lemma[TEXT_WORD_BYTES + 1];
+    size_t n = 0;
+    if (flags & LEXICON_WORD && whole->lemma_strip + whole->lemma_add > 0)
+        n = lexicon_edit(word, len, whole->lemma_strip, whole->lemma_add, lemma, sizeof lemma);
+    if (n > 0) {
+        cut(lemma, n, offset, end, depth + 1, l);
+        return;
+    }
+    c.is_known = flags & LEXICON_WORD;
     for (size_t i = 0; i <= c.n; i++)
         c.cost[i] = c.tail_cost[i] = COST_NONE;
     for (size_t from = c.n; from-- > 0;)

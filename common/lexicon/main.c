@@ -28,8 +28,9 @@ enum { WEIGHT_LISTED = UINT32_MAX, WEIGHT_SELF = UINT32_MAX - 1 };
  * by its length in bytes. Short ones are often chance. */
 enum { ATTESTED_LONG = 3, ATTESTED_SHORT = 10, SHORT_BYTES = 3 };
 
-/* Any noun of some length may begin a compound, though few do without a linking letter; by its plurals and definite forms. */
-enum { LONG_NOUN_BYTES = 6 };
+/* Any noun or name of some length may begin a compound, though few do without a linking letter. Nouns are known by the flags of
+ * their plurals and definite forms. */
+enum { LONG_NOUN_BYTES = 6, LONG_NAME_BYTES = 5 };
 static const char noun_flags[] = "BCDEFGHIJ";
 
 struct compiler {
@@ -39,6 +40,7 @@ struct compiler {
     struct word **sorted;  /* the dictionary's words by text */
     const char **reversed; /* their texts backwards, sorted */
     uint32_t *as_first;    /* of each sorted word: how many others it begins, and ends, as a part */
+    uint32_t *as_stem;     /* the same without its last letter, an a */
     uint32_t *as_last;
 };
 
@@ -205,16 +207,15 @@ static int collect_firsts(const struct compiler *c, struct forms *firsts)
     return r == 0 ? forms_merge(firsts) : r;
 }
 
-/* Where the sorted words have `text` as a word of its own, or `n_words`. */
-static size_t find_index(const struct compiler *c, const char *text)
+static void count(const struct compiler *c, uint32_t *counts, const char *text)
 {
-    const struct word *w = find_word(c, text, '\0', FORBIDDEN);
-    return w ? lower_bound(c, text) : c->d.n_words;
+    if (find_word(c, text, '\0', FORBIDDEN))
+        counts[lower_bound(c, text)]++;
 }
 
 /* Each way to cut a word of the dictionary in two words of the dictionary, one of which is marked as such a part, speaks for
  * the other. */
-static void count_parts(struct compiler *c, const struct forms *firsts, const char *text)
+static void count_parts(const struct compiler *c, const struct forms *firsts, const char *text)
 {
     char head[128];
     size_t len = strlen(text);
@@ -223,24 +224,23 @@ static void count_parts(struct compiler *c, const struct forms *firsts, const ch
             continue;
         snprintf(head, sizeof head, "%.*s", (int)at, text);
         if (find_word(c, text + at, LAST, FORBIDDEN)) {
-            size_t i = find_index(c, head);
-            if (i < c->d.n_words)
-                c->as_first[i]++;
+            count(c, c->as_first, head);
+            snprintf(head, sizeof head, "%.*sa", (int)at, text);
+            count(c, c->as_stem, head);
+            head[at] = '\0';
         }
-        if (forms_find(firsts, head)) {
-            size_t i = find_index(c, text + at);
-            if (i < c->d.n_words)
-                c->as_last[i]++;
-        }
+        if (forms_find(firsts, head))
+            count(c, c->as_last, text + at);
     }
 }
 
 static int attest(struct compiler *c)
 {
     c->as_first = calloc(c->d.n_words + 1, sizeof *c->as_first);
+    c->as_stem = calloc(c->d.n_words + 1, sizeof *c->as_stem);
     c->as_last = calloc(c->d.n_words + 1, sizeof *c->as_last);
     struct forms *firsts = forms_new();
-    int r = c->as_first && c->as_last && firsts ? collect_firsts(c, firsts) : -ENOMEM;
+    int r = c->as_first && c->as_stem && c->as_last && firsts ? collect_firsts(c, firsts) : -ENOMEM;
     for (size_t i = 0; r == 0 && i < c->d.n_words; i++) {
         const struct word *w = c->sorted[i];
         bool same = i > 0 && strcmp(w->text, c->sorted[i - 1]->text) == 0;
@@ -289,9 +289,13 @@ static int add_word(struct compiler *c, const struct word *w)
         inflected |= is_capital(w->text) ? LEXICON_NAME : LEXICON_WORD;
     if (strchr(w->flags, LAST) || inflected & LEXICON_TAIL)
         inflected |= LEXICON_LAST;
-    if (!compound_only && is_attested(c->as_last, c, w->text))
+    bool noun = strpbrk(w->flags, noun_flags), name = inflected & LEXICON_NAME;
+    bool long_noun = noun && strlen(w->text) >= LONG_NOUN_BYTES;
+    if (!compound_only && (noun || strlen(w->text) > SHORT_BYTES) &&
+        is_attested(c->as_last, c, w->text))
         inflected |= LEXICON_WEAK_LAST;
-    bool long_noun = strlen(w->text) >= LONG_NOUN_BYTES && strpbrk(w->flags, noun_flags);
+    if (name && strlen(w->text) >= LONG_NAME_BYTES)
+        inflected |= LEXICON_WEAK_FIRST;
     if (is_attested(c->as_first, c, w->text) || long_noun)
         spelling |= LEXICON_WEAK_FIRST;
     int r = weigh(c, w->text, &weight);
@@ -303,6 +307,14 @@ static int add_word(struct compiler *c, const struct word *w)
         r = find_base(c, w->text, base);
     if (r == 0 && links)
         r = forms_add(c->forms, w->text, NULL, base, links | spelling, WEIGHT_SELF);
+
+    /* A noun's -a falls away in many compounds: "lymf-ödem". */
+    size_t len = strlen(w->text);
+    if (r == 0 && noun && len > SHORT_BYTES + 1 && w->text[len - 1] == 'a' &&
+        is_attested(c->as_stem, c, w->text)) {
+        snprintf(form, sizeof form, "%.*s", (int)len - 1, w->text);
+        r = forms_add(c->forms, form, NULL, w->text, LEXICON_WEAK_FIRST, 0);
+    }
 
     for (size_t i = 0; r == 0 && i < c->d.n_rules; i++) {
         const struct suffix_rule *rule = &c->d.rules[i];
@@ -488,6 +500,7 @@ int main(int argc, char **argv)
         free((char *)c.reversed[i]);
     free(c.reversed);
     free(c.as_first);
+    free(c.as_stem);
     free(c.as_last);
     free(c.sorted);
     forms_free(c.forms);
