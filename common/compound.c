@@ -62,7 +62,7 @@ static uint16_t first_cost(const struct cutting *c, size_t from, size_t to,
                            const struct lexicon_value *v)
 {
     size_t characters = to - from, more = 0;
-    bool short_first = from == 0 && v->flags & LEXICON_SHORT_FIRST && !c->is_known;
+    bool short_first = from == 0 && v->flags & LEXICON_SHORT_FIRST;
 
     if (v->flags & LEXICON_NEVER_FIRST || (from > 0 && v->flags & LEXICON_NEVER_LAST) ||
         (characters < 3 && !short_first))
@@ -94,7 +94,9 @@ static bool is_chance(const struct cutting *c, size_t from, size_t to)
 
     if (!c->is_known)
         return part == 3 && rest == 3;
-    return part < 3 || (part == 3 && rest < (from == 0 ? 5 : 4));
+    if (part < 3)
+        return rest < 7;
+    return part == 3 && rest < (from == 0 ? 5 : 4);
 }
 
 static void consider(uint16_t *best, uint8_t *next, size_t cost, size_t to)

@@ -269,6 +269,8 @@ static int add_inflection(struct compiler *c, const struct word *w, const char *
                           uint16_t flags, uint32_t weight)
 {
     const char *irregular = lists_irregular(&c->lists, form);
+    if (!irregular) /* "männen" from "män", itself from "man" */
+        irregular = lists_irregular(&c->lists, w->text);
     if (irregular)
         return forms_add(c->forms, form, irregular, NULL, flags, WEIGHT_LISTED);
     return forms_add(c->forms, form, w->text, NULL, flags, weight);
