@@ -22,8 +22,9 @@ enum lexicon_flag {
     LEXICON_NEVER_LAST =
         256, /* a suffix that looks like a word: "dom" makes no compound of "sjukdom" */
     LEXICON_SHORT_FIRST = 512, /* two letters, but a word that compounds begin with: "el" */
-    LEXICON_WEAK_FIRST = 1024, /* not so in the dictionary, but it is the first part of other words there */
-    LEXICON_WEAK_LAST = 2048,  /* likewise the last part */
+    LEXICON_WEAK_FIRST =
+        1024, /* not so in the dictionary, but it is the first part of other words there */
+    LEXICON_WEAK_LAST = 2048, /* likewise the last part */
 };
 
 /* A form's properties. An edit says: strip so many bytes, then append that string. */
@@ -33,6 +34,9 @@ struct lexicon_value {
     uint8_t lemma_add;
     uint8_t base_strip; /* to the base form of a linking form */
     uint8_t base_add;
+    uint8_t
+        stem_strip; /* to the stem: Snowball's of the base form, diacritics taken away afterwards where the form has none */
+    uint8_t stem_add;
 };
 
 /* ---- the table: a header, then edges, values and strings ----

@@ -2,8 +2,9 @@
  *
  * Snowball alone is not enough for Swedish: it leaves -et, -an and -na on ("förbundet", "flickan", "ägarna"), and knows no
  * vowel that changes ("händer"). So the lexicon brings a form to its base first; of a word it does not have, the longest end
- * that it has ("hyperhidros" + "föreningarna"). What is left to Snowball is what the base forms of related words have in
- * common ("vård", "vårda"). A word without diacritics finds its base as well: the lexicon has both spellings. */
+ * that it has ("hyperhidros" + "föreningarna"). Snowball then finds what the base forms of related words have in common ("vård",
+ * "vårda"); the compiler of the lexicon has asked it already. A word without diacritics finds its stem as well: the lexicon has
+ * both spellings. */
 #include <errno.h>
 #include <libstemmer.h>
 #include <pthread.h>
@@ -48,52 +49,53 @@ static struct sb_stemmer *thread_stemmer(void)
     return stemmer;
 }
 
-/* The base form of an inflection that the lexicon has whole. */
-static size_t whole_lemma(const char *word, size_t len, char *to, size_t size)
+/* Of a word that the lexicon has whole. */
+static size_t whole_stem(const char *word, size_t len, char ret[TEXT_WORD_BYTES + 1])
 {
     const struct lexicon_value *v = lexicon_find(word, len);
-    if (!v || !(v->flags & LEXICON_WORD))
+    if (!v || !(v->flags & (LEXICON_WORD | LEXICON_NAME)))
         return 0;
-    return lexicon_edit(word, len, v->lemma_strip, v->lemma_add, to, size);
+    return lexicon_edit(word, len, v->stem_strip, v->stem_add, ret, TEXT_WORD_BYTES + 1);
 }
 
 /* The same by the longest end of the word that may end a compound. */
-static size_t tail_lemma(const char *word, size_t len, char *to, size_t size)
+static size_t tail_stem(const char *word, size_t len, char ret[TEXT_WORD_BYTES + 1])
 {
     for (size_t at = HEAD_MIN; at + TAIL_MIN <= len; at++) {
         if (((unsigned char)word[at] & 0xc0) == 0x80)
             continue;
         const struct lexicon_value *v = lexicon_find(word + at, len - at);
         if (v && v->flags & LEXICON_LAST)
-            return lexicon_edit(word, len, v->lemma_strip, v->lemma_add, to, size);
+            return lexicon_edit(word, len, v->stem_strip, v->stem_add, ret, TEXT_WORD_BYTES + 1);
     }
     return 0;
 }
 
-size_t text_stem(const char *word, char ret[TEXT_WORD_BYTES + 1])
+/* Snowball's, of a word that the lexicon knows nothing about. Without memory for a stemmer it is the word itself. */
+static size_t plain_stem(const char *word, size_t len, char ret[TEXT_WORD_BYTES + 1])
 {
-    char lemma[TEXT_WORD_BYTES + LEXICON_ADD_BYTES + 1];
-    size_t len = strnlen(word, TEXT_WORD_BYTES);
-
-    size_t n = whole_lemma(word, len, lemma, sizeof lemma);
-    if (n == 0)
-        n = tail_lemma(word, len, lemma, sizeof lemma);
-    if (n == 0) {
-        memcpy(lemma, word, n = len);
-        /* "rikstäckande, regionellt": the one adjective ending that doubles its consonant before the t. */
-        if (n > 5 && memcmp(lemma + n - 4, "ellt", 4) == 0)
-            n--;
-    }
     struct sb_stemmer *stemmer = thread_stemmer();
+
+    if (len > 5 && memcmp(word + len - 4, "ellt", 4) == 0)
+        len--; /* the t of the neuter, which Snowball leaves on -ell */
     const sb_symbol *stem =
-        stemmer ? sb_stemmer_stem(stemmer, (const sb_symbol *)lemma, (int)n) : NULL;
-    if (stem)
-        n = (size_t)sb_stemmer_length(stemmer);
+        stemmer ? sb_stemmer_stem(stemmer, (const sb_symbol *)word, (int)len) : NULL;
+    size_t n = stem ? (size_t)sb_stemmer_length(stemmer) : len;
     if (n > TEXT_WORD_BYTES)
         n = TEXT_WORD_BYTES;
-    memcpy(ret, stem ? (const char *)stem : lemma, n);
+    memcpy(ret, stem ? (const char *)stem : word, n);
     ret[n] = '\0';
     return n;
+}
+
+size_t text_stem(const char *word, char ret[TEXT_WORD_BYTES + 1])
+{
+    size_t len = strnlen(word, TEXT_WORD_BYTES);
+
+    size_t n = whole_stem(word, len, ret);
+    if (n == 0)
+        n = tail_stem(word, len, ret);
+    return n > 0 ? n : plain_stem(word, len, ret);
 }
 
 int text_make_forms(struct arena *a, const char *word, struct text_forms *ret)

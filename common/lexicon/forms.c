@@ -105,6 +105,7 @@ int forms_add(struct forms *f, const char *key, const char *lemma, const char *b
     form.key = keep_folded(f, key, false, &ok);
     form.lemma = keep_folded(f, lemma, false, &ok);
     form.base = keep_folded(f, base, false, &ok);
+    form.plain = form.lemma;
     int r = ok ? append(f, &form) : -ENOMEM;
     const char *folded = keep_folded(f, key, true, &ok);
     if (r < 0 || !ok || strcmp(folded, form.key) == 0)
@@ -139,8 +140,10 @@ static struct form merge(const struct form *from, const struct form *to)
     struct form merged = *from;
     for (const struct form *f = from + 1; f < to && f->folded == from->folded; f++) {
         merged.flags |= f->flags;
-        if (!merged.lemma)
+        if (!merged.lemma) {
             merged.lemma = f->lemma;
+            merged.plain = f->plain;
+        }
         if (!merged.base)
             merged.base = f->base;
     }

@@ -10,6 +10,7 @@
 struct form {
     const char *key;   /* case folded */
     const char *lemma; /* what it is an inflection of; NULL when only a linking form */
+    const char *plain; /* the lemma with its diacritics, where the key has lost them */
     const char *base;  /* what it is a linking form of; NULL for none */
     uint16_t flags;    /* enum lexicon_flag */
     bool folded;       /* the key has lost its diacritics */

@@ -7,6 +7,7 @@
  * come from several words belongs to that from which, or with which, most other words are made: "vården" to vård. The same
  * input gives the same bytes. */
 #include <errno.h>
+#include <libstemmer.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "common/lexicon/forms.h"
 #include "common/lexicon/hunspell.h"
 #include "common/lexicon/lists.h"
+#include "common/text.h"
 
 /* The flags of the dictionary's .aff file. */
 enum { FORBIDDEN = '%', FIRST = 'X', MIDDLE = 'U', LAST = 'Y', ONLY_IN_COMPOUND = 'Z' };
@@ -392,22 +394,49 @@ static int find_value(struct table *t, const struct lexicon_value *v, uint32_t *
     return 0;
 }
 
+/* The stem of all forms of a word is that of its base form. A form without diacritics has it without them: the stemmer would
+ * make something else of the bare letters ("rad" for "råd" ends in -ad). */
+static int find_stem(struct sb_stemmer *stemmer, const struct form *form,
+                     char stem[TEXT_WORD_BYTES + 1])
+{
+    const char *lemma = form->plain ? form->plain : form->key;
+    const sb_symbol *bytes = sb_stemmer_stem(stemmer, (const sb_symbol *)lemma, (int)strlen(lemma));
+    if (!bytes)
+        return -ENOMEM;
+    size_t n = text_casefold((const char *)bytes, (size_t)sb_stemmer_length(stemmer), form->folded,
+                             stem, TEXT_WORD_BYTES);
+    stem[n] = '\0';
+    return 0;
+}
+
+static int add_form(struct sb_stemmer *stemmer, const struct form *form, struct automaton *a,
+                    struct table *t)
+{
+    struct lexicon_value v = { .flags = form->flags };
+    char stem[TEXT_WORD_BYTES + 1];
+    uint32_t value;
+
+    make_edit(t, form->key, form->lemma, &v.lemma_strip, &v.lemma_add);
+    make_edit(t, form->key, form->base, &v.base_strip, &v.base_add);
+    int r = find_stem(stemmer, form, stem);
+    if (r < 0)
+        return r;
+    make_edit(t, form->key, stem, &v.stem_strip, &v.stem_add);
+    r = find_value(t, &v, &value);
+    return r < 0 ? r : automaton_add(a, form->key, value);
+}
+
 static int fill(const struct forms *forms, struct automaton *a, struct table *t)
 {
+    int r = 0;
+    struct sb_stemmer *stemmer = sb_stemmer_new("swedish", "UTF_8");
+    if (!stemmer)
+        return -ENOMEM;
     t->n_strings = 1; /* number 0 is empty */
-    for (size_t i = 0; i < forms_count(forms); i++) {
-        const struct form *form = forms_at(forms, i);
-        struct lexicon_value v = { .flags = form->flags };
-        uint32_t value;
-        make_edit(t, form->key, form->lemma, &v.lemma_strip, &v.lemma_add);
-        make_edit(t, form->key, form->base, &v.base_strip, &v.base_add);
-        int r = find_value(t, &v, &value);
-        if (r == 0)
-            r = automaton_add(a, form->key, value);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    for (size_t i = 0; r == 0 && i < forms_count(forms); i++)
+        r = add_form(stemmer, forms_at(forms, i), a, t);
+    sb_stemmer_delete(stemmer);
+    return r;
 }
 
 static uint32_t digest(uint32_t h, const void *bytes, size_t len)
@@ -439,7 +468,7 @@ static int write_table(const char *path, struct automaton *a, const struct table
     bool failed = ferror(f);
     if (fclose(f) != 0 || failed)
         return -EIO;
-    printf("lexicon: %u edges, %u values\n", h.n_edges, h.n_values);
+    printf("lexicon: %u edges, %u values, %u strings\n", h.n_edges, h.n_values, h.n_strings);
     return 0;
 }
 
