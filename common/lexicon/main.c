@@ -28,7 +28,7 @@ enum { WEIGHT_LISTED = UINT32_MAX, WEIGHT_SELF = UINT32_MAX - 1 };
  * by its length in bytes. Short ones are often chance. */
 enum { ATTESTED_LONG = 3, ATTESTED_SHORT = 10, SHORT_BYTES = 3 };
 
-/* Any noun or name of some length may begin a compound, though few do without a linking letter. Nouns are known by the flags of
+/* Any noun or name of some length may begin a compound, if no linking letter is known for it. Nouns are known by the flags of
  * their plurals and definite forms. */
 enum { LONG_NOUN_BYTES = 6, LONG_NAME_BYTES = 5 };
 static const char noun_flags[] = "BCDEFGHIJ";
@@ -257,6 +257,20 @@ static bool is_attested(const uint32_t *counts, const struct compiler *c, const 
     return counts[i] >= (strlen(text) > SHORT_BYTES ? ATTESTED_LONG : ATTESTED_SHORT);
 }
 
+/* Nouns with these suffixes take an s before what follows: "säkerhets-lag", though the dictionary may not say so. */
+static bool takes_s(const char *text)
+{
+    static const char *const suffixes[] = { "het",  "ning", "ling", "tion",
+                                            "sion", "skap", "dom",  "itet" };
+    size_t len = strlen(text);
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+        size_t n = strlen(suffixes[i]);
+        if (len > n && strcmp(text + len - n, suffixes[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- all forms of a word ---- */
 
 static bool is_capital(const char *text)
@@ -289,18 +303,25 @@ static int add_word(struct compiler *c, const struct word *w)
         return 0;
     if (!compound_only)
         inflected |= is_capital(w->text) ? LEXICON_NAME : LEXICON_WORD;
-    if (strchr(w->flags, LAST) || inflected & LEXICON_TAIL)
+    bool is_short = strlen(w->text) <= SHORT_BYTES; /* "jour-nal": only what other words end in */
+    if ((strchr(w->flags, LAST) && (!is_short || is_attested(c->as_last, c, w->text))) ||
+        inflected & LEXICON_TAIL)
         inflected |= LEXICON_LAST;
     bool noun = strpbrk(w->flags, noun_flags), name = inflected & LEXICON_NAME;
-    bool long_noun = noun && strlen(w->text) >= LONG_NOUN_BYTES;
+    bool long_noun = noun && strlen(w->text) >= LONG_NOUN_BYTES && !strpbrk(w->flags, link_flags);
     if (!compound_only && (noun || strlen(w->text) > SHORT_BYTES) &&
         is_attested(c->as_last, c, w->text))
         inflected |= LEXICON_WEAK_LAST;
     if (name && strlen(w->text) >= LONG_NAME_BYTES)
         inflected |= LEXICON_WEAK_FIRST;
-    if (is_attested(c->as_first, c, w->text) || long_noun)
+    bool with_s = long_noun && takes_s(w->text);
+    if (is_attested(c->as_first, c, w->text) || (long_noun && !with_s))
         spelling |= LEXICON_WEAK_FIRST;
     int r = weigh(c, w->text, &weight);
+    if (r == 0 && with_s) {
+        snprintf(form, sizeof form, "%ss", w->text);
+        r = forms_add(c->forms, form, NULL, w->text, LEXICON_WEAK_FIRST, 0);
+    }
     if (r == 0 && inflected)
         r = add_inflection(c, w, w->text, inflected | spelling, WEIGHT_SELF);
 
