@@ -14,8 +14,9 @@
 #include "common/text_internal.h"
 
 enum {
-    TAIL_MIN = 4, /* bytes of an end that may decide about the whole word */
-    HEAD_MIN = 3, /* bytes before it */
+    TAIL_SHORT = 3, /* characters of an end that may decide about the whole word */
+    TAIL_LONG = 5,  /* and of one that may whatever stands before it */
+    HEAD_MIN = 3,   /* bytes before it */
 };
 
 /* A stemmer holds state, so each thread has its own; the key's destructor gives it back. */
@@ -58,15 +59,31 @@ static size_t whole_stem(const char *word, size_t len, char ret[TEXT_WORD_BYTES 
     return lexicon_edit(word, len, v->stem_strip, v->stem_add, ret, TEXT_WORD_BYTES + 1);
 }
 
+/* Whether an end of so many characters may decide about the whole: a short one only after something that may stand before it,
+ * or "podcastar" would be a kind of "star". */
+static bool may_decide(const char *word, size_t at, size_t characters)
+{
+    if (characters >= TAIL_LONG)
+        return true;
+    const struct lexicon_value *head = lexicon_find(word, at);
+    return head &&
+           head->flags & (LEXICON_FIRST | LEXICON_MIDDLE | LEXICON_WEAK_FIRST | LEXICON_WORD);
+}
+
 /* The same by the longest end of the word that may end a compound. */
 static size_t tail_stem(const char *word, size_t len, char ret[TEXT_WORD_BYTES + 1])
 {
-    for (size_t at = HEAD_MIN; at + TAIL_MIN <= len; at++) {
+    size_t characters = 0;
+    for (size_t i = 0; i < len; i++)
+        characters += ((unsigned char)word[i] & 0xc0) != 0x80;
+    for (size_t at = 0; at < len && characters >= TAIL_SHORT; at++) {
         if (((unsigned char)word[at] & 0xc0) == 0x80)
             continue;
-        const struct lexicon_value *v = lexicon_find(word + at, len - at);
-        if (v && v->flags & LEXICON_LAST)
+        const struct lexicon_value *v = at < HEAD_MIN ? NULL : lexicon_find(word + at, len - at);
+        if (v && v->flags & (LEXICON_LAST | LEXICON_WEAK_LAST) &&
+            !(v->flags & LEXICON_NEVER_LAST) && may_decide(word, at, characters))
             return lexicon_edit(word, len, v->stem_strip, v->stem_add, ret, TEXT_WORD_BYTES + 1);
+        characters--;
     }
     return 0;
 }
