@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "common/lexicon/automaton.h"
+#include "common/lexicon/forms.h"
 #include "common/lexicon/hunspell.h"
+#include "common/lexicon/lists.h"
 #include "common/macros.h"
 
 static uint16_t flags_of(const char *word)
@@ -182,12 +184,94 @@ static void reads_dictionaries(void **state)
     assert_int_equal(unlink(aff) | unlink(long_dic) | rmdir(folder), 0);
 }
 
+static void reads_lists(void **state)
+{
+    char folder[] = "/tmp/fokus-lexicon-XXXXXX", good[256], bad[256];
+    struct lists l = { 0 };
+    static const char *const wrong[] = { "tail\n", "tails bil\n", "tail bil båt\n",
+                                         "irregular män\n" };
+    (void)state; /* needs none */
+
+    assert_non_null(mkdtemp(folder));
+    write_file(folder, "good",
+               "# a comment\n\nirregular män man\ntail förening\nnever-last förening\n", good);
+    assert_int_equal(lists_read(good, &l), 0);
+    assert_int_equal(l.n, 3);
+    assert_string_equal(lists_irregular(&l, "män"), "man");
+    assert_null(lists_irregular(&l, "förening"));
+    assert_int_equal(lists_flags(&l, "förening"), LEXICON_TAIL | LEXICON_NEVER_LAST);
+    assert_int_equal(lists_flags(&l, "män"), 0);
+    lists_free(&l);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        write_file(folder, "bad", wrong[i], bad);
+        assert_int_equal(lists_read(bad, &l), -EINVAL);
+    }
+    assert_int_equal(unlink(good) | unlink(bad), 0);
+    assert_int_equal(lists_read(good, &l), -ENOENT);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void reads_places(void **state)
+{
+    char folder[] = "/tmp/fokus-lexicon-XXXXXX", csv[256];
+    struct forms *f = forms_new();
+    (void)state; /* needs none */
+
+    assert_non_null(f);
+    assert_non_null(mkdtemp(folder));
+    write_file(folder, "x.csv",
+               "code,name,region\n1,Tingsborg,a\n2,\"Östra Båtnäs\",b\n3,Storborgs län,c\n", csv);
+    assert_int_equal(places_add(f, csv), 0);
+    assert_int_equal(forms_merge(f), 0);
+    assert_true(forms_find(f, "tingsborg")->flags & LEXICON_FIRST);
+    assert_true(forms_find(f, "tingsborgs")->flags & LEXICON_PLACE);
+    assert_string_equal(forms_find(f, "tingsborgs")->lemma, "tingsborg");
+    assert_false(forms_find(f, "östra")->flags & LEXICON_FIRST);
+    assert_true(forms_find(f, "batnas")->flags & LEXICON_PLACE);
+    assert_non_null(forms_find(f, "storborg"));
+    assert_null(forms_find(f, "län"));
+    write_file(folder, "x.csv", "code,namn\n1,Tingsborg\n", csv);
+    assert_int_equal(places_add(f, csv), -EBADMSG);
+    assert_int_equal(unlink(csv) | rmdir(folder), 0);
+    assert_int_equal(places_add(f, csv), -ENOENT);
+    forms_free(f);
+}
+
+static void merges_forms(void **state)
+{
+    struct forms *f = forms_new();
+    (void)state; /* needs none */
+
+    assert_non_null(f);
+    assert_int_equal(forms_merge(f), -EINVAL); /* nothing there */
+    assert_int_equal(forms_add(f, "vården", "vår", NULL, LEXICON_WORD, 5), 0);
+    assert_int_equal(forms_add(f, "vården", "vård", NULL, LEXICON_LAST, 9), 0);
+    assert_int_equal(forms_add(f, "varden", "varde", NULL, LEXICON_NAME, 1), 0);
+    assert_int_equal(forms_add(f, "Hälso", NULL, "hälsa", LEXICON_FIRST, 1), 0);
+    assert_int_equal(forms_add(f, "3:e", "3", NULL, LEXICON_WORD, 1), 0); /* no letters: left out */
+    assert_int_equal(forms_merge(f), 0);
+    assert_int_equal(forms_count(f), 4);
+    assert_string_equal(forms_find(f, "vården")->lemma, "vård"); /* the weightier */
+    assert_int_equal(forms_find(f, "vården")->flags, LEXICON_WORD | LEXICON_LAST);
+    /* What is spelled so goes before what only lost its diacritics. */
+    assert_string_equal(forms_find(f, "varden")->lemma, "varde");
+    assert_int_equal(forms_find(f, "varden")->flags, LEXICON_NAME);
+    assert_string_equal(forms_find(f, "hälso")->base, "hälsa");
+    assert_string_equal(forms_find(f, "halso")->base, "halsa");
+    forms_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(has_words_with_their_places), cmocka_unit_test(knows_the_way_back),
-        cmocka_unit_test(automaton_is_minimal),        cmocka_unit_test(applies_suffix_rules),
+        cmocka_unit_test(has_words_with_their_places),
+        cmocka_unit_test(knows_the_way_back),
+        cmocka_unit_test(automaton_is_minimal),
+        cmocka_unit_test(applies_suffix_rules),
         cmocka_unit_test(reads_dictionaries),
+        cmocka_unit_test(reads_lists),
+        cmocka_unit_test(reads_places),
+        cmocka_unit_test(merges_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
