@@ -436,18 +436,19 @@ static void key_with(const struct name *name, uint32_t tail, struct key *ret)
 static int stretch_prepend(struct wr *wr, struct bench *w, struct stretch *st, uint32_t first,
                            struct slice bytes)
 {
-    size_t most = postings_most(bytes.len);
+    struct chunk c;
 
-    if (!at_least(wr, &w->old, &w->room_old, st->n + most, sizeof(struct posting)) ||
+    if (!postings_head(first, bytes.data, bytes.len, &c))
+        return -EBADMSG;
+    if (!at_least(wr, &w->old, &w->room_old, st->n + c.n, sizeof(struct posting)) ||
         !at_least(wr, &w->old_bytes, &w->room_old_bytes, bytes.len, 1))
         return -ENOMEM;
-    memmove(w->old + most, w->old, st->n * sizeof(struct posting));
-    int n = postings_read(first, bytes.data, bytes.len, w->old, most);
-    if (n < 0)
-        return n;
-    memmove(w->old + n, w->old + most, st->n * sizeof(struct posting));
+    memmove(w->old + c.n, w->old, st->n * sizeof(struct posting));
+    int r = postings_read(&c, w->old);
+    if (r < 0)
+        return r;
     st->firsts[st->n_firsts++] = first;
-    st->n += (size_t)n;
+    st->n += c.n;
     memcpy(w->old_bytes, bytes.data, bytes.len);
     st->len_bytes = bytes.len;
     return 0;
@@ -512,7 +513,8 @@ static int stretch_write(struct wr *wr, const struct name *name, struct bench *w
     for (size_t i = 0, len; i < n; i += len) {
         uint32_t first = w->merged[i].doc;
         len = postings_chunk(w->merged + i, n - i);
-        if (!at_least(wr, &w->bytes, &w->room_bytes, len * POSTING_BYTES_MAX, 1))
+        if (!at_least(wr, &w->bytes, &w->room_bytes,
+                      POSTINGS_HEAD_BYTES_MAX + len * POSTING_BYTES_MAX, 1))
             return -ENOMEM;
         size_t len_bytes = postings_write(w->merged + i, len, w->bytes);
         for (size_t j = 0; j < st->n_firsts; j++)

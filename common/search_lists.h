@@ -3,11 +3,16 @@
 #pragma once
 #include "common/search_internal.h"
 
-/* Documents in ascending order, each with its impact. */
+/* Documents in ascending order, each with its impact: chunks as they are in the table, read only when they are needed, or
+ * postings that were made of others. */
 struct list {
-    struct posting *postings;
-    uint32_t n;
-    float factor; /* what an impact of 1 is worth */
+    struct chunk *chunks;
+    size_t n_chunks;
+    struct posting *postings; /* when there are no chunks */
+    uint32_t n;               /* postings in all */
+    uint32_t most;            /* postings of the largest chunk */
+    uint32_t percent;         /* what an impact counts; a term with other dots counts for less */
+    float factor;             /* what an impact of 1 is worth */
 };
 
 /* A word of the query: a document is worth for it what the best of its lists gives. */

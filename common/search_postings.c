@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Reads the distance to the next document. Only its shortest spelling counts, so that a chunk has one. */
-static bool read_distance(const uint8_t **p, const uint8_t *end, uint32_t *ret)
+/* Reads a number. Only its shortest spelling counts, so that a chunk has one. */
+static bool read_number(const uint8_t **p, const uint8_t *end, uint32_t *ret)
 {
     uint64_t value = 0;
 
@@ -20,44 +20,70 @@ static bool read_distance(const uint8_t **p, const uint8_t *end, uint32_t *ret)
     return false;
 }
 
-int postings_read(uint32_t first, const uint8_t *bytes, size_t len, struct posting *ret,
-                  size_t room)
+static uint8_t *write_number(uint8_t *to, uint32_t value)
 {
-    const uint8_t *p = bytes, *end = bytes + len;
-    uint64_t doc = first;
-    size_t n = 0;
+    for (; value >= 0x80; value >>= 7)
+        *to++ = (uint8_t)(value | 0x80);
+    *to++ = (uint8_t)value;
+    return to;
+}
 
-    if (len == 0 || *p == 0)
+bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes, struct chunk *ret)
+{
+    const uint8_t *p = bytes, *end = bytes + len_bytes;
+    uint32_t n;
+
+    if (len_bytes == 1) {
+        *ret = (struct chunk) { bytes, 1, first, 1, bytes[0] };
+        return bytes[0] > 0;
+    }
+    if (len_bytes > UINT32_MAX || !read_number(&p, end, &n) || n < 2 || end - p < 2)
+        return false;
+    uint8_t largest = *p++;
+    *ret = (struct chunk) { p, (uint32_t)(end - p), first, n, largest };
+    return largest > 0 && n <= ret->len_bytes / 2 + 1;
+}
+
+int postings_read(const struct chunk *c, struct posting *ret)
+{
+    const uint8_t *p = c->bytes, *end = c->bytes + c->len_bytes;
+    uint64_t doc = c->first;
+    uint8_t largest = *p;
+
+    if (largest == 0)
         return -EBADMSG;
-    if (room > 0)
-        ret[n++] = (struct posting) { first, *p };
-    p++;
-    while (p < end && n < room) {
+    ret[0] = (struct posting) { c->first, *p++ };
+    for (uint32_t i = 1; i < c->n; i++) {
+        if (end - p < 2)
+            return -EBADMSG;
         uint32_t distance = *p;
         if (distance < 0x80)
             p++;
-        else if (!read_distance(&p, end, &distance))
+        else if (!read_number(&p, end, &distance) || p == end)
             return -EBADMSG;
         doc += (uint64_t)distance + 1;
-        if (doc > UINT32_MAX || p == end || *p == 0)
+        uint8_t impact = *p++;
+        if (doc > UINT32_MAX || impact == 0)
             return -EBADMSG;
-        ret[n++] = (struct posting) { (uint32_t)doc, *p++ };
+        largest = impact > largest ? impact : largest;
+        ret[i] = (struct posting) { (uint32_t)doc, impact };
     }
-    return (int)n;
+    return p == end && largest == c->largest ? 0 : -EBADMSG;
 }
 
 size_t postings_write(const struct posting *postings, size_t n, uint8_t *to)
 {
-    uint8_t *p = to;
+    uint8_t *p = to, largest = 0;
 
+    if (n > 1) {
+        for (size_t i = 0; i < n; i++)
+            largest = postings[i].impact > largest ? postings[i].impact : largest;
+        p = write_number(p, (uint32_t)n);
+        *p++ = largest;
+    }
     *p++ = postings[0].impact;
     for (size_t i = 1; i < n; i++) {
-        uint32_t distance = postings[i].doc - postings[i - 1].doc - 1;
-        while (distance >= 0x80) {
-            *p++ = (uint8_t)(distance | 0x80);
-            distance >>= 7;
-        }
-        *p++ = (uint8_t)distance;
+        p = write_number(p, postings[i].doc - postings[i - 1].doc - 1);
         *p++ = postings[i].impact;
     }
     return (size_t)(p - to);

@@ -5,9 +5,11 @@
  * spread, so chunks are of about that many postings and a change touches one chunk or two; and whatever the order in
  * which a list came about, its chunks are the same, byte for byte.
  *
- *   chunk   (first document) -> impact, { varint (document - previous - 1), impact } ...
+ *   chunk   (first document) -> impact                                                       of one posting; of more:
+ *                               varint how many, largest impact, impact, { varint (document - previous - 1), impact } ...
  *
- * An impact is 1 to 255. Bytes come from a disk: reading checks them. */
+ * An impact is 1 to 255. Its head lets a reader count a chunk, or leave it out, without reading on. Bytes come from a disk:
+ * reading checks them, the head against what follows. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +22,7 @@ struct posting {
     uint8_t impact; /* among changes: 0 takes the document out */
 };
 
-enum { POSTING_BYTES_MAX = 6 }; /* of one posting in a chunk */
+enum { POSTING_BYTES_MAX = 6, POSTINGS_HEAD_BYTES_MAX = 6 };
 
 /* Multiplying by the golden ratio spreads even a run of documents so that any 128 hold about one. */
 static inline bool postings_is_boundary(uint32_t doc)
@@ -28,17 +30,22 @@ static inline bool postings_is_boundary(uint32_t doc)
     return doc * UINT32_C(0x9e3779b1) >> 25 == 0;
 }
 
-/* Reads a chunk. `first` is the document in its key; `ret` has room for `room`. Returns how many were read (the chunk's
- * first `room` if it has more), or -EBADMSG when the bytes are no chunk. */
-int postings_read(uint32_t first, const uint8_t *bytes, size_t len, struct posting *ret,
-                  size_t room) must_check;
-/* How many postings a sound chunk of so many bytes has at most. */
-static inline size_t postings_most(size_t len_bytes)
-{
-    return len_bytes / 2 + 1;
-}
+/* A chunk as a table has it. */
+struct chunk {
+    const uint8_t *bytes; /* after the head */
+    uint32_t len_bytes;
+    uint32_t first; /* the document in its key */
+    uint32_t n;
+    uint8_t largest; /* impact */
+};
 
-/* Writes one chunk of `n` >= 1 postings in ascending order; `to` has room for POSTING_BYTES_MAX each. */
+/* Reads a chunk's head. False: the bytes are no chunk. `n` then is no more than the bytes can hold. */
+bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes,
+                   struct chunk *ret) must_check;
+/* Reads its `n` postings. 0, or -EBADMSG when the bytes are no chunk. */
+int postings_read(const struct chunk *c, struct posting *ret) must_check;
+
+/* Writes one chunk of `n` >= 1 postings in ascending order; `to` has room for the head and POSTING_BYTES_MAX each. */
 size_t postings_write(const struct posting *postings, size_t n, uint8_t *to);
 
 /* How many of the `n` postings belong to the chunk that begins with the first. */

@@ -10,24 +10,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int read_bytes(uint32_t first, const void *bytes, size_t len, struct posting *ret,
+                      size_t room)
+{
+    struct chunk c;
+
+    if (!postings_head(first, bytes, len, &c))
+        return -EBADMSG;
+    assert_true(c.n <= room);
+    int r = postings_read(&c, ret);
+    return r < 0 ? r : (int)c.n;
+}
+
 static void test_round_trip(void **state)
 {
     (void)state;
     const struct posting in[] = { { 7, 1 },      { 8, 255 },         { 136, 9 },       { 265, 8 },
                                   { 100000, 7 }, { 4000000000U, 6 }, { UINT32_MAX, 5 } };
-    struct posting out[ARRAY_LEN(in) + 4];
-    uint8_t bytes[ARRAY_LEN(in) * POSTING_BYTES_MAX];
+    struct posting out[ARRAY_LEN(in)];
+    uint8_t bytes[POSTINGS_HEAD_BYTES_MAX + ARRAY_LEN(in) * POSTING_BYTES_MAX];
+    struct chunk c;
 
-    size_t len = postings_write(in, ARRAY_LEN(in), bytes);
-    assert_true(len <= sizeof(bytes));
-    assert_true(postings_most(len) >= ARRAY_LEN(in));
-    assert_int_equal(postings_read(7, bytes, len, out, ARRAY_LEN(out)), ARRAY_LEN(in));
-    for (size_t i = 0; i < ARRAY_LEN(in); i++) {
-        assert_int_equal(out[i].doc, in[i].doc);
-        assert_int_equal(out[i].impact, in[i].impact);
+    for (size_t n = 1; n <= ARRAY_LEN(in); n++) {
+        size_t len = postings_write(in, n, bytes);
+        assert_true(len <= sizeof(bytes));
+        assert_int_equal(read_bytes(7, bytes, len, out, ARRAY_LEN(out)), n);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(out[i].doc, in[i].doc);
+            assert_int_equal(out[i].impact, in[i].impact);
+        }
+        assert_true(postings_head(7, bytes, len, &c));
+        assert_int_equal(c.largest, n > 1 ? 255 : 1);
     }
-    /* Only so many as there is room for. */
-    assert_int_equal(postings_read(7, bytes, len, out, 3), 3);
 }
 
 static void test_damaged_bytes(void **state)
@@ -38,22 +52,29 @@ static void test_damaged_bytes(void **state)
         size_t len;
         uint32_t first;
     } bad[] = {
-        { "", 0, 1 },                             /* nothing */
-        { "\x00", 1, 1 },                         /* no impact */
-        { "\x05\x01", 2, 1 },                     /* a document without its impact */
-        { "\x05\x01\x00", 3, 1 },                 /* with impact 0 */
-        { "\x05\x81", 2, 1 },                     /* a distance cut off */
-        { "\x05\x81\x00\x07", 4, 1 },             /* a distance spelt too long */
-        { "\x05\xff\xff\xff\xff\x1f\x07", 7, 1 }, /* a distance of 33 bits */
-        { "\x05\xff\xff\xff\xff\xff\xff\x07", 8, 1 },
-        { "\x05\x00\x07", 3, UINT32_MAX }, /* past the last document */
-        { "\x05\xfe\xff\xff\xff\x0f\x07", 7, 2 },
+        { "", 0, 1 },                                     /* nothing */
+        { "\x00", 1, 1 },                                 /* no impact */
+        { "\x02\x05", 2, 1 },                             /* a head alone */
+        { "\x02\x05\x05\x01", 4, 1 },                     /* a document without its impact */
+        { "\x02\x05\x05\x01\x00", 5, 1 },                 /* with impact 0 */
+        { "\x02\x05\x00\x01\x05", 5, 1 },                 /* the first with impact 0 */
+        { "\x01\x05\x05", 3, 1 },                         /* one posting needs no head */
+        { "\x03\x05\x05\x01\x05", 5, 1 },                 /* fewer than the head says */
+        { "\x02\x05\x05\x01\x05\x01\x05", 7, 1 },         /* more */
+        { "\x02\x06\x05\x01\x05", 5, 1 },                 /* none has the largest impact */
+        { "\x02\x04\x05\x01\x03", 5, 1 },                 /* one has a larger */
+        { "\xff\xff\xff\xff\x0f\x05\x05\x01\x05", 9, 1 }, /* far more than there is room for */
+        { "\x02\x07\x05\x81", 4, 1 },                     /* a distance cut off */
+        { "\x02\x07\x05\x81\x00\x07", 6, 1 },             /* a distance spelt too long */
+        { "\x02\x07\x05\xff\xff\xff\xff\x1f\x07", 9, 1 }, /* a distance of 33 bits */
+        { "\x02\x07\x05\xff\xff\xff\xff\xff\xff\x07", 10, 1 },
+        { "\x02\x07\x05\x00\x07", 5, UINT32_MAX }, /* past the last document */
+        { "\x02\x07\x05\xfe\xff\xff\xff\x0f\x07", 9, 2 },
     };
     struct posting out[16];
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        assert_int_equal(postings_read(bad[i].first, (const uint8_t *)bad[i].bytes, bad[i].len, out,
-                                       ARRAY_LEN(out)),
+        assert_int_equal(read_bytes(bad[i].first, bad[i].bytes, bad[i].len, out, ARRAY_LEN(out)),
                          -EBADMSG);
 }
 

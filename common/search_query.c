@@ -97,6 +97,7 @@ static int add_list(struct query *q, struct group *g, struct list l)
         g->lists = grown;
         g->room = more;
     }
+    l.factor *= (float)l.percent / 100.0F;
     g->lists[g->n++] = l;
     return 0;
 }
@@ -237,7 +238,8 @@ static int add_candidates(struct query *q, size_t at, const struct candidate *c,
             documents = l.n;
     }
     for (size_t i = before; i < g->n; i++)
-        g->lists[i].factor = weight * list_rarity(&q->lists, documents);
+        g->lists[i].factor =
+            weight * list_rarity(&q->lists, documents) * (float)g->lists[i].percent / 100.0F;
     return 0;
 }
 

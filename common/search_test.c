@@ -553,7 +553,7 @@ static void test_damage(void **state)
         size_t len;
     } damages[] = {
         { &T_SEARCH_TERM, "\x05\x81", 2 },
-        { &T_SEARCH_TERM, "\x05\xf0\xff\x03\x05", 5 }, /* a document there never was */
+        { &T_SEARCH_TERM, "\x02\x05\x05\xf0\xff\x03\x05", 7 }, /* a document there never was */
         { &T_SEARCH_TERM, "", 0 },
         { &T_SEARCH_DOCUMENT, "\x00\xff\xff", 3 },
         { &T_SEARCH_DOCUMENT, "", 0 },
