@@ -15,10 +15,10 @@
 #include "common/packed.h"
 
 enum {
-    MEMORY_BYTES = 1 << 30,         /* caps; batch_ease() keeps far below */
-    SCRATCH_BYTES = 256 << 20,      /* of one document of SEARCH_DOCUMENT_WORDS */
-    EASE_CHANGES = 4 * 1000 * 1000, /* 48 MiB */
-    EASE_BYTES = 128 << 20,
+    MEMORY_BYTES = 1 << 30,          /* caps; batch_ease() keeps far below */
+    SCRATCH_BYTES = 256 << 20,       /* of one document of SEARCH_DOCUMENT_WORDS */
+    EASE_CHANGES = 16 * 1000 * 1000, /* 192 MB, and EASE_BYTES */
+    EASE_BYTES = 256 << 20,
     FIRST_SLOTS = 1024,
 };
 
@@ -325,12 +325,19 @@ void batch_change(struct wr *wr, struct batch *b, struct changes *c, uint32_t do
 
 /* ---- writing ---- */
 
+/* Whether nothing is in the table yet, so that all that comes in order can be appended: quicker, and pages get full. */
+static bool is_fresh(struct wr *wr, const struct table *t)
+{
+    return rd_count(wr_rd(wr), t) == 0;
+}
+
 /* Room for one list's changes and one stretch of postings, grown as lists need it. */
 struct bench {
     struct posting *changes, *old, *merged;
     size_t room_changes, room_old, room_merged;
     uint8_t *bytes, *old_bytes;
     size_t room_bytes, room_old_bytes;
+    bool fresh; /* the table was empty */
 };
 
 static void bench_free(struct bench *w)
@@ -523,7 +530,10 @@ static int stretch_write(struct wr *wr, const struct name *name, struct bench *w
             memcmp(w->bytes, w->old_bytes, len_bytes) == 0)
             continue;
         key_with(name, first, &k);
-        wr_put_bytes(wr, &T_SEARCH_TERM, &k, w->bytes, len_bytes);
+        if (w->fresh)
+            wr_append_bytes(wr, &T_SEARCH_TERM, &k, w->bytes, len_bytes);
+        else
+            wr_put_bytes(wr, &T_SEARCH_TERM, &k, w->bytes, len_bytes);
     }
     for (size_t j = 0; j < st->n_firsts; j++) {
         key_with(name, st->firsts[j], &k);
@@ -537,10 +547,10 @@ static int stretch_write(struct wr *wr, const struct name *name, struct bench *w
 static int change_stretch(struct wr *wr, const struct name *name, struct bench *w,
                           const struct posting *changes, size_t n_changes, size_t *ret_used)
 {
-    struct stretch st;
+    struct stretch st = { 0 };
     size_t used = 1;
 
-    int r = stretch_load(wr, name, changes[0].doc, w, &st);
+    int r = w->fresh ? 0 : stretch_load(wr, name, changes[0].doc, w, &st);
     if (r < 0)
         return r;
     while (used < n_changes && (!st.ends || changes[used].doc < st.next))
@@ -612,7 +622,7 @@ static int write_lists(struct wr *wr, const struct batch *b, const struct names 
                        int (*write)(struct wr *, const struct batch *, const struct changes *,
                                     struct bench *))
 {
-    struct bench w = { 0 };
+    struct bench w = { .fresh = set == &b->terms && is_fresh(wr, &T_SEARCH_TERM) };
     size_t n;
     int r = 0;
 
@@ -629,6 +639,7 @@ static int write_lists(struct wr *wr, const struct batch *b, const struct names 
 
 static int write_words(struct wr *wr, const struct batch *b)
 {
+    const bool fresh = is_fresh(wr, &T_SEARCH_WORD);
     struct key k = KEY_INIT;
     size_t n;
 
@@ -647,7 +658,10 @@ static int write_words(struct wr *wr, const struct batch *b)
             continue;
         }
         uint8_t *end = packed_put_varint(packed_put_varint(value, w->number), w->documents);
-        wr_put_bytes(wr, &T_SEARCH_WORD, &k, value, (size_t)(end - value));
+        if (fresh)
+            wr_append_bytes(wr, &T_SEARCH_WORD, &k, value, (size_t)(end - value));
+        else
+            wr_put_bytes(wr, &T_SEARCH_WORD, &k, value, (size_t)(end - value));
     }
     free(all);
     return wr_status(wr);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/macros.h"
+
 enum { TEXT_WORDS = 60, WORD_BYTES = 64 };
 
 struct corpus {
@@ -16,6 +18,7 @@ struct corpus {
 };
 
 static const char *const TAILS[] = { "förbundet", "föreningen", "fonden", "nätverket", "rådet" };
+static const char *const ENDINGS[] = { "en", "ens", "ar", "arna", "s", "er", "erna", "et" };
 static const char *const PLACES[] = { "Arjeplog", "Borås",  "Kiruna", "Lund",    "Malmö",
                                       "Orsa",     "Skövde", "Umeå",   "Uppsala", "Ystad" };
 
@@ -83,9 +86,13 @@ struct corpus *corpus_new(const char *dictionary)
         return NULL;
     }
     shuffle(c->words, n);
-    for (c->n = n; c->n < CORPUS_WORDS; c->n++) /* compounds of two words fill it up */
-        snprintf(c->words[c->n], WORD_BYTES, "%.24s%.24s", c->words[corpus_random(&state) % n],
-                 c->words[corpus_random(&state) % n]);
+    for (c->n = n; c->n < CORPUS_WORDS; c->n++) { /* inflections and compounds fill it up */
+        const char *one = c->words[corpus_random(&state) % n];
+        const char *two = c->words[corpus_random(&state) % n];
+        bool inflected = corpus_random(&state) % 4 > 0;
+        snprintf(c->words[c->n], WORD_BYTES, "%.24s%.24s", one,
+                 inflected ? ENDINGS[corpus_random(&state) % ARRAY_LEN(ENDINGS)] : two);
+    }
     for (size_t i = 0; i < c->n; i++)
         c->cumulative[i] = sum += 1.0 / (double)(i + 2);
     return c;
