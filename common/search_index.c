@@ -171,7 +171,7 @@ static bool add_field(struct wr *wr, struct batch *b, const struct search_field 
 
     if (f->len == 0 || *words >= SEARCH_DOCUMENT_WORDS)
         return true;
-    if (text_tokens(b->scratch, f->text, f->len, SEARCH_DOCUMENT_WORDS - *words, &tokens, &n) < 0) {
+    if (text_words(b->scratch, f->text, f->len, SEARCH_DOCUMENT_WORDS - *words, &tokens, &n) < 0) {
         (void)wr_fail(wr, ENOMEM); /* false says it */
         return false;
     }
@@ -180,7 +180,7 @@ static bool add_field(struct wr *wr, struct batch *b, const struct search_field 
         if (tokens[i].word[0] == '\0')
             continue;
         struct word *w = batch_word(wr, b, tokens[i].word);
-        if (!w || !touch(wr, b, w, (uint64_t)f->weight * 1) || !divide(wr, b, w))
+        if (!w || !touch(wr, b, w, f->weight) || !divide(wr, b, w))
             return false;
         for (size_t j = 0; j < w->n_parts; j++) {
             struct word *part = w->parts[j];
@@ -241,10 +241,10 @@ static int change_words(struct wr *wr, struct batch *b, uint32_t doc)
     if (r < 0 && r != -ENOENT)
         return r;
     /* Forgetting a word writes, and what is in a table moves then. */
-    uint8_t *copy = old.len ? arena_memdup(b->scratch, old.data, old.len) : NULL;
-    if (old.len && !copy)
+    const uint8_t *p = old.len ? arena_memdup(b->scratch, old.data, old.len) : (const uint8_t *)"";
+    if (!p)
         return -ENOMEM;
-    for (const uint8_t *p = copy, *end = copy + old.len; p && p < end;) {
+    for (const uint8_t *end = p + old.len; p < end;) {
         if (!packed_varint(&p, end, &distance) || distance == 0 || distance > UINT32_MAX)
             return -EBADMSG;
         number += distance;
@@ -497,7 +497,7 @@ static int synonym_put(struct wr *wr, struct batch *b, const char *words,
 
     if (n_expansions > SEARCH_EXPANSIONS_MAX)
         return -EINVAL;
-    int r = text_tokens(b->scratch, words, strlen(words), PHRASE_WORDS_MAX + 1, &tokens, &n);
+    int r = text_words(b->scratch, words, strlen(words), PHRASE_WORDS_MAX + 1, &tokens, &n);
     if (r < 0)
         return r;
     if (n == 0 || n > PHRASE_WORDS_MAX || search_synonym_key(tokens, n, &k) < 0)

@@ -15,6 +15,9 @@ void search_word_key(const char *word, struct key *ret);
  * after it, the prefix that all terms share which differ only in their dots. */
 void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len);
 
+/* The prefix of terms whose folded stem is the folded word itself. */
+void search_plain_key(const char *word, struct key *ret);
+
 /* A word of the dictionary, read from search_word. */
 struct dictionary_word {
     uint32_t number, documents;

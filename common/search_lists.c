@@ -219,26 +219,17 @@ static int close_variant(struct lists *ls, struct variant *v, const struct key *
     return r;
 }
 
-int list_read(struct lists *ls, const char *word, struct list *ret)
+/* Reads all terms with this prefix of the key, variants of one folded stem. */
+static int read_variants(struct lists *ls, const struct key *term, const struct key *prefix,
+                         struct list *ret)
 {
+    const size_t folded_len = prefix->len;
     struct variant v = { .len = 0 };
-    struct key term, prefix;
-    size_t folded_len;
     unsigned variants = 0;
     struct scan s;
     int r = 0;
 
-    *ret = (struct list) { 0 };
-    if (ls->terms_left == 0) {
-        ls->cut = true;
-        return 0;
-    }
-    ls->terms_left--;
-    search_term_key(word, &term, &folded_len);
-    memcpy(prefix.bytes, term.bytes, folded_len);
-    prefix.len = (uint16_t)folded_len;
-    prefix.failed = term.failed;
-    for (scan_prefix(&s, ls->rd, &T_SEARCH_TERM, &prefix);
+    for (scan_prefix(&s, ls->rd, &T_SEARCH_TERM, prefix);
          r == 0 && ls->postings_left > 0 && scan_next(&s);) {
         if (s.key.len < folded_len + 1 + sizeof(uint32_t)) {
             r = -EBADMSG;
@@ -247,7 +238,7 @@ int list_read(struct lists *ls, const char *word, struct list *ret)
         const uint8_t *text = s.key.data + folded_len;
         size_t len = s.key.len - folded_len - sizeof(uint32_t);
         if (len != v.len || memcmp(text, v.text, len) != 0) {
-            r = close_variant(ls, &v, &term, folded_len, ret);
+            r = close_variant(ls, &v, term, folded_len, ret);
             if (r < 0 || ++variants > VARIANTS_MAX)
                 break;
             memcpy(v.text, text, len);
@@ -263,8 +254,30 @@ int list_read(struct lists *ls, const char *word, struct list *ret)
     if (r == 0)
         r = scan_r;
     if (r == 0 && variants <= VARIANTS_MAX)
-        r = close_variant(ls, &v, &term, folded_len, ret);
+        r = close_variant(ls, &v, term, folded_len, ret);
     return r;
+}
+
+int list_read(struct lists *ls, const char *word, struct list *ret)
+{
+    struct key term, prefix;
+    size_t folded_len;
+
+    *ret = (struct list) { 0 };
+    if (ls->terms_left == 0) {
+        ls->cut = true;
+        return 0;
+    }
+    ls->terms_left--;
+    search_term_key(word, &term, &folded_len);
+    prefix = term;
+    prefix.len = (uint16_t)folded_len;
+    int r = read_variants(ls, &term, &prefix, ret);
+    if (r < 0 || ret->n > 0)
+        return r;
+    /* Without its dots a word may look like an inflection: "liden" for "lidén", which is a stem. */
+    search_plain_key(word, &prefix);
+    return prefix.len == folded_len ? 0 : read_variants(ls, &prefix, &prefix, ret);
 }
 
 int list_intersect(struct lists *ls, const struct list *lists, size_t n, struct list *ret)

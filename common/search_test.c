@@ -178,6 +178,9 @@ static void test_words(void **state)
     expect(f, "glutenfri", "celiaki");
     expect(f, "glutenfria maten", "celiaki");
     expect(f, "finnsintealls", "");
+    put(f, "cafe", "Café Lidén", "");
+    expect(f, "cafe", "cafe");
+    expect(f, "liden", "cafe");
 }
 
 static void test_parts(void **state)

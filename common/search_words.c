@@ -64,6 +64,15 @@ void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len)
     key_u8(ret, 0);
 }
 
+void search_plain_key(const char *word, struct key *ret)
+{
+    char folded[FOLDED_BYTES + 1];
+
+    fold(word, strlen(word), folded);
+    key_reset(ret);
+    key_u8(key_text_prefix(ret, folded), 0);
+}
+
 bool dictionary_read(struct slice key, struct slice value, struct dictionary_word *ret)
 {
     const uint8_t *zero = memchr(key.data, 0, key.len);

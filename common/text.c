@@ -146,13 +146,16 @@ static struct text_token *grow(struct arena *a, struct text_token *tokens, size_
     return to;
 }
 
-static int fill_token(struct arena *a, const char *word, size_t len, struct text_token *t)
+static int fill_token(struct arena *a, const char *word, size_t len, bool with_forms,
+                      struct text_token *t)
 {
     struct text_forms forms;
 
     t->word = arena_strndup(a, word, len);
     if (!t->word)
         return -ENOMEM;
+    if (!with_forms)
+        return 0;
     int r = text_make_forms(a, t->word, &forms);
     if (r < 0)
         return r;
@@ -162,8 +165,8 @@ static int fill_token(struct arena *a, const char *word, size_t len, struct text
     return 0;
 }
 
-int text_tokens(struct arena *a, const char *text, size_t len, size_t max, struct text_token **ret,
-                size_t *ret_n)
+static int cut(struct arena *a, const char *text, size_t len, size_t max, bool with_forms,
+               struct text_token **ret, size_t *ret_n)
 {
     struct cutter c = { text, len < UINT32_MAX ? len : UINT32_MAX, 0 };
     struct text_token *tokens = NULL;
@@ -182,13 +185,25 @@ int text_tokens(struct arena *a, const char *text, size_t len, size_t max, struc
             return -ENOMEM;
         struct text_token *t = &tokens[n++];
         *t = (struct text_token) { .start = (uint32_t)start, .end = (uint32_t)c.at };
-        int r = fill_token(a, word, word_len, t);
+        int r = fill_token(a, word, word_len, with_forms, t);
         if (r < 0)
             return r;
     }
     *ret = tokens;
     *ret_n = n;
     return 0;
+}
+
+int text_tokens(struct arena *a, const char *text, size_t len, size_t max, struct text_token **ret,
+                size_t *ret_n)
+{
+    return cut(a, text, len, max, true, ret, ret_n);
+}
+
+int text_words(struct arena *a, const char *text, size_t len, size_t max, struct text_token **ret,
+               size_t *ret_n)
+{
+    return cut(a, text, len, max, false, ret, ret_n);
 }
 
 bool text_is_known(const char *word)

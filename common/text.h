@@ -46,6 +46,10 @@ struct text_token {
 int text_tokens(struct arena *a, const char *text, size_t len, size_t max, struct text_token **ret,
                 size_t *ret_n) must_check;
 
+/* The same, but fills in only `word`, `start` and `end`: for an index, which knows most words already. Several times quicker. */
+int text_words(struct arena *a, const char *text, size_t len, size_t max, struct text_token **ret,
+               size_t *ret_n) must_check;
+
 /* A compound taken apart, or a part of it. The smallest parts (`leaf`) come first, in order; then, where there are three or
  * more, the runs of them that begin or end the word and are words of their own kind: bröst, cancer, förbund, bröstcancer,
  * cancerförbund. */
