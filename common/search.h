@@ -60,7 +60,7 @@ enum {
  *   search_meta       ("next_document"), ("next_word")         -> u32: numbers given out so far, never given again
  *   search_key        (the service's key)                      -> u32 document
  *   search_document   (u32 document)                           -> u8 facets, the service's key, facets: what a hit needs
- *   search_words_of   (u32 document)                           -> the numbers of its words, ascending, as varint distances
+ *   search_words_of   (u32 document)                           -> the numbers of its text's words, ascending, as varint distances
  *   search_term       folded stem, 0, stem if different, 0, u32 first document -> a chunk (search_postings.h)
  *   search_word       folded word, 0, word if different        -> varint number, varint documents that have it
  *   search_word_text  (u32 number)                             -> the word

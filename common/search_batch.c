@@ -177,6 +177,7 @@ static void drop(struct wr_deferred *d)
     free(b->facets.slots);
     free(b->log);
     free(b->document);
+    free(b->gone);
     free(b);
 }
 

@@ -29,6 +29,8 @@ struct word {
     uint32_t number, documents; /* number 0: no document has it */
     uint32_t stored_number, stored_documents;
     uint64_t put; /* as in struct changes */
+    uint64_t own; /* the put whose document has it in its text, not only as a part of a compound */
+    uint64_t old; /* the put that found it in what its document was before */
     struct changes *term;
     struct word **parts;
     size_t n_parts;
@@ -49,8 +51,10 @@ struct batch {
     struct names words, terms, facets;
     struct change *log;
     size_t n_log, room_log;
-    struct word **document; /* words of the document being put, each once */
+    struct word **document; /* words of the document being put, and their parts, each once */
     size_t n_document, room_document;
+    struct word **gone; /* those it no longer has */
+    size_t n_gone, room_gone;
     struct changes *touched; /* its terms */
     uint64_t puts;
     uint32_t next_document, next_word; /* numbers to give */

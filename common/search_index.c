@@ -1,8 +1,8 @@
 /* search_index.c - puts documents into the index and takes them out.
  *
- * Each document keeps the numbers of its words. Putting it anew compares them with those of its new text: a word that
- * stays is not touched in the dictionary, one that goes takes its term's posting with it, and nothing depends on what
- * compounds or stems were when the document was last put, only on what search_words_of says. */
+ * Each document keeps the numbers of its text's words. Putting it anew compares these, and the parts they have, with those of
+ * its new text: a word that stays is not touched in the dictionary, one that goes takes its term's posting with it. The parts
+ * are not kept: they follow from the words, as long as text_version() is the same. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +182,7 @@ static bool add_field(struct wr *wr, struct batch *b, const struct search_field 
         struct word *w = batch_word(wr, b, tokens[i].word);
         if (!w || !touch(wr, b, w, f->weight) || !divide(wr, b, w))
             return false;
+        w->own = b->puts;
         for (size_t j = 0; j < w->n_parts; j++) {
             struct word *part = w->parts[j];
             /* The word may have left the dictionary since this one was divided. */
@@ -201,8 +202,8 @@ static int compare_numbers(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-/* A document had the word with that number, and no longer has. */
-static int forget_word(struct wr *wr, struct batch *b, uint32_t doc, uint32_t number)
+/* The word with that number, which no document being put has told of. */
+static int load_word(struct wr *wr, struct batch *b, uint32_t number, struct word **ret)
 {
     char text[SEARCH_WORD_BYTES + 1];
     struct key k = KEY_INIT;
@@ -215,22 +216,54 @@ static int forget_word(struct wr *wr, struct batch *b, uint32_t doc, uint32_t nu
         return -EBADMSG;
     memcpy(text, bytes.data, bytes.len);
     text[bytes.len] = '\0';
-    struct word *w = batch_word(wr, b, text);
-    if (!w)
+    *ret = batch_word(wr, b, text);
+    if (!*ret)
         return wr_status(wr);
-    if (w->number != number || w->documents == 0)
+    return (*ret)->number == number ? 0 : -EBADMSG;
+}
+
+/* The document had this word, in its text or as a part. */
+static bool had(struct wr *wr, struct batch *b, struct word *w)
+{
+    if (w->old == b->puts)
+        return true;
+    w->old = b->puts;
+    if (w->put == b->puts)
+        return true;
+    if (!batch_room(wr, &b->gone, &b->room_gone, b->n_gone, sizeof(struct word *)))
+        return false;
+    b->gone[b->n_gone++] = w;
+    return true;
+}
+
+/* The document had this word in its text, and so its parts. */
+static bool had_own(struct wr *wr, struct batch *b, struct word *w)
+{
+    if (!divide(wr, b, w) || !had(wr, b, w))
+        return false;
+    for (size_t i = 0; i < w->n_parts; i++)
+        if (!had(wr, b, w->parts[i]))
+            return false;
+    return true;
+}
+
+static int forget_word(struct wr *wr, struct batch *b, uint32_t doc, struct word *w)
+{
+    struct key k = KEY_INIT;
+
+    if (w->number == 0 || w->documents == 0)
         return -EBADMSG;
     if (w->term->put != b->puts)
         batch_change(wr, b, w->term, doc, 0);
     if (--w->documents == 0) {
+        wr_delete(wr, &T_SEARCH_WORD_TEXT, key_u32(&k, w->number));
         w->number = 0;
-        wr_delete(wr, &T_SEARCH_WORD_TEXT, &k);
     }
     return wr_status(wr);
 }
 
-/* Compares the numbers of the words that the document had with those it has; both ascend. */
-static int change_words(struct wr *wr, struct batch *b, uint32_t doc)
+/* Reads which words the document had, each followed by its parts. b->document ascends by number. */
+static int read_old_words(struct wr *wr, struct batch *b, uint32_t doc)
 {
     struct key k = KEY_INIT;
     struct slice old = { 0 };
@@ -240,29 +273,43 @@ static int change_words(struct wr *wr, struct batch *b, uint32_t doc)
     int r = rd_get_bytes(wr_rd(wr), &T_SEARCH_WORDS_OF, key_u32(&k, doc), &old);
     if (r < 0 && r != -ENOENT)
         return r;
-    /* Forgetting a word writes, and what is in a table moves then. */
+    /* A word met again may write, and what is in a table moves then. */
     const uint8_t *p = old.len ? arena_memdup(b->scratch, old.data, old.len) : (const uint8_t *)"";
     if (!p)
         return -ENOMEM;
     for (const uint8_t *end = p + old.len; p < end;) {
+        struct word *w;
         if (!packed_varint(&p, end, &distance) || distance == 0 || distance > UINT32_MAX)
             return -EBADMSG;
         number += distance;
         if (number > UINT32_MAX)
             return -EBADMSG;
         while (i < b->n_document && b->document[i]->number < number)
-            b->document[i++]->documents++;
-        if (i < b->n_document && b->document[i]->number == number) {
             i++;
-            continue;
-        }
-        r = forget_word(wr, b, doc, (uint32_t)number);
+        r = 0;
+        if (i < b->n_document && b->document[i]->number == number)
+            w = b->document[i];
+        else
+            r = load_word(wr, b, (uint32_t)number, &w);
         if (r < 0)
             return r;
+        if (!had_own(wr, b, w))
+            return wr_status(wr);
     }
-    while (i < b->n_document)
-        b->document[i++]->documents++;
     return 0;
+}
+
+/* Counts the document for the words that it has now and had not, and no longer for those it had and has not. */
+static int change_words(struct wr *wr, struct batch *b, uint32_t doc)
+{
+    int r = read_old_words(wr, b, doc);
+
+    for (size_t i = 0; i < b->n_document && r == 0; i++)
+        if (b->document[i]->old != b->puts)
+            b->document[i]->documents++;
+    for (size_t i = 0; i < b->n_gone && r == 0; i++)
+        r = forget_word(wr, b, doc, b->gone[i]);
+    return r;
 }
 
 static void put_words_of(struct wr *wr, struct batch *b, uint32_t doc, bool is_new)
@@ -276,6 +323,8 @@ static void put_words_of(struct wr *wr, struct batch *b, uint32_t doc, bool is_n
         return;
     }
     for (size_t i = 0; i < b->n_document; i++) {
+        if (b->document[i]->own != b->puts)
+            continue;
         end = packed_put_varint(end, b->document[i]->number - previous);
         previous = b->document[i]->number;
     }
@@ -374,7 +423,7 @@ static void begin(struct wr *wr, struct batch *b)
     batch_ease(wr, b);
     arena_reset(b->scratch);
     b->puts++;
-    b->n_document = 0;
+    b->n_document = b->n_gone = 0;
     b->touched = NULL;
 }
 

@@ -237,6 +237,55 @@ static void test_same_tables(void **state)
         rd_end(rd[i]);
 }
 
+/* Whether a word is in a text, itself or as a part. */
+static bool text_has(struct fixture *f, const char *text, struct slice word)
+{
+    struct text_token *tokens;
+    struct text_part *parts;
+    size_t n, n_parts;
+
+    assert_int_equal(text_tokens(f->arena, text, strlen(text), 1000, &tokens, &n), 0);
+    for (size_t i = 0; i < n; i++) {
+        if (strlen(tokens[i].word) == word.len && memcmp(tokens[i].word, word.data, word.len) == 0)
+            return true;
+        assert_int_equal(text_compound(f->arena, tokens[i].word, &parts, &n_parts), 0);
+        for (size_t j = 0; j < n_parts; j++)
+            if (strlen(parts[j].word) == word.len &&
+                memcmp(parts[j].word, word.data, word.len) == 0)
+                return true;
+    }
+    return false;
+}
+
+/* The dictionary has each word that a document has, with the number of these documents, and no other. */
+static void test_dictionary(void **state)
+{
+    struct fixture *f = *state;
+    const struct key all = KEY_INIT;
+    struct dictionary_word w;
+    struct scan s;
+    struct rd *rd;
+    size_t n = 0;
+
+    run(f);
+    assert_int_equal(rd_begin(f->stores[0], f->arena, &rd), 0);
+    for (scan_prefix(&s, rd, &T_SEARCH_WORD, &all); scan_next(&s); n++) {
+        uint32_t documents = 0;
+        assert_true(dictionary_read(s.key, s.value, &w));
+        for (size_t d = 0; d < DOCUMENTS; d++) {
+            arena_reset(f->arena);
+            documents += f->documents[d].there && (text_has(f, f->documents[d].name, w.word) ||
+                                                   text_has(f, f->documents[d].text, w.word));
+        }
+        assert_true(documents > 0);
+        assert_int_equal(w.documents, documents);
+    }
+    assert_int_equal(scan_end(&s), 0);
+    assert_true(n >= ARRAY_LEN(VOCABULARY));
+    assert_int_equal(rd_count(rd, &T_SEARCH_WORD_TEXT), n);
+    rd_end(rd);
+}
+
 /* ---- the plain scorer ---- */
 
 struct scored {
@@ -382,6 +431,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_same_tables, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dictionary, setup, teardown),
         cmocka_unit_test_setup_teardown(test_same_ranking, setup, teardown),
     };
 

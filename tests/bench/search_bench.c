@@ -62,9 +62,10 @@ static void print_times(const char *engine, const char *what, double *times, siz
 
 /* ---- queries ---- */
 
-enum kind { WORD, WORDS3, COMMON, TYPE_AHEAD, TYPO, FACETS, KINDS };
-static const char *const KIND_NAMES[KINDS] = { "word",       "three words", "common word",
-                                               "type-ahead", "typo",        "word, 46 counts" };
+enum kind { WORD, WORDS3, COMMON, TYPE_AHEAD, TYPO, FACETS, HOSTILE, KINDS };
+static const char *const KIND_NAMES[KINDS] = { "word",           "three words", "common word",
+                                               "type-ahead",     "typo",        "word, 46 counts",
+                                               "made to be slow" };
 
 /* Cuts a word after so many letters, not within one. */
 static void cut_letters(char *word, size_t letters)
@@ -143,6 +144,20 @@ static void make_query(const struct corpus *c, uint32_t documents, enum kind kin
         snprintf(ret, 500, "%s", long_word(c, documents, &state));
         one_edit(ret, &state);
         return;
+    case HOSTILE: { /* sixteen words, frequent and misspelt in turn, the last unfinished */
+        size_t len = 0;
+        for (int i = 0; i < 15; i++) {
+            char word[64];
+            snprintf(word, sizeof(word), "%s",
+                     i % 2 ? long_word(c, documents, &state)
+                           : corpus_word(c, documents, corpus_random(&state)));
+            if (i % 2)
+                one_edit(word, &state);
+            len += (size_t)snprintf(ret + len, 512 - len, "%.28s ", word);
+        }
+        snprintf(ret + len, 512 - len, "st");
+        return;
+    }
     case KINDS:
         return;
     }
@@ -222,7 +237,7 @@ static double ours_ask(struct ours *o, enum kind kind, const char *text)
     struct search_request request = { .text = text,
                                       .len = strlen(text),
                                       .limit = LIMIT,
-                                      .type_ahead = kind == TYPE_AHEAD,
+                                      .type_ahead = kind == TYPE_AHEAD || kind == HOSTILE,
                                       .count_columns = columns,
                                       .n_count_columns = kind == FACETS ? 2 : 0 };
     struct rd *rd;
@@ -391,7 +406,7 @@ int main(int argc, char **argv)
                 make_query(c, documents, (enum kind)kind, i, text);
                 ours_times[kind][n + i] = ours_ask(&o, (enum kind)kind, text);
 #ifdef HAVE_SQLITE
-                if (compare && kind != TYPO && kind != FACETS && i % 4 == 0)
+                if (compare && kind < TYPO && i % 4 == 0)
                     fts5_times[kind][(n + i) / 4] = fts5_ask(&f, (enum kind)kind, text);
 #endif
             }
@@ -401,7 +416,7 @@ int main(int argc, char **argv)
     for (int kind = 0; kind < KINDS; kind++) {
         print_times("ours", KIND_NAMES[kind], ours_times[kind], n);
 #ifdef HAVE_SQLITE
-        if (compare && kind != TYPO && kind != FACETS)
+        if (compare && kind < TYPO)
             print_times("fts5", KIND_NAMES[kind], fts5_times[kind], n / 4);
 #endif
     }
