@@ -29,8 +29,9 @@ enum {
     TEXT_PARTS_MAX = 12,                 /* smallest parts of a compound */
 };
 
-/* All strings are closed by NUL and live in the arena. Equal strings may be one pointer: `folded == word` when the word has
- * no diacritics, `folded_stem == stem` when they are equal, and so on. */
+/* `folded_stem` is text_stem() of `folded`; it is also `stem` without its diacritics, but for one word in two hundred whose bare
+ * letters spell another word ("öron" and "oron"). All strings are closed by NUL and live in the arena. Equal strings may be one
+ * pointer: `folded == word` when the word has no diacritics, `folded_stem == stem` when they are equal, and so on. */
 struct text_token {
     const char *word;
     const char *folded;
