@@ -6,7 +6,7 @@
  *
  *     search_put(wr, &(struct search_document) {
  *         .key = slice of the slug,
- *         .fields = (struct search_field[]) { { name, name_len, 300 }, { text, text_len, 100 } }, .n_fields = 2,
+ *         .fields = (struct search_field[]) { { name, name_len, 300, 4 }, { text, text_len, 100, 60 } }, .n_fields = 2,
  *         .facets = (struct search_facet[]) { { COLUMN_REGION, "01" }, { COLUMN_KIND, "patient" } }, .n_facets = 2,
  *     });
  *     search_delete(wr, slug);
@@ -77,8 +77,10 @@ extern const struct table T_SEARCH_META, T_SEARCH_KEY, T_SEARCH_DOCUMENT, T_SEAR
 struct search_field {
     const char *text;
     size_t len;
-    uint32_t
-        weight; /* in hundredths: a word here counts as much as weight/100 words; at most 10000 */
+    uint32_t weight; /* in hundredths: a word here counts as much as weight/100 words; 1 to 10000 */
+    /* Words that such a field usually has, 1 to 10000; 0: 60. A word in a shorter field counts for more, in a longer one for
+     * less. A constant, not the mean of the documents: with that, each document put would change the worth of all others. */
+    uint32_t usual_words;
 };
 
 /* A value of one of the service's columns (0 to 254): a document may have several in a column. Closed by NUL, not empty. */

@@ -19,7 +19,7 @@ struct changes {
     uint32_t last;    /* in batch.log, from 1; 0: none yet */
     uint32_t n;
     uint64_t put;         /* the document being put: its number among the batch's puts, and */
-    uint64_t weight;      /* how much the term is in it so far, in hundredths */
+    uint64_t weight;      /* how much the term weighs in it so far */
     struct changes *next; /* of its terms */
 };
 

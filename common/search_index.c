@@ -10,26 +10,37 @@
 #include "common/packed.h"
 #include "common/search_batch.h"
 
-/* How much a word weighs: all in hundredths. A document of AVERAGE_WORDS is of average length, a constant: with the true
- * average, each document put would change the worth of all others. */
+/* How much a word weighs. */
 enum {
-    PART_WEIGHT = 55, /* of a compound's part, against the word itself */
-    AVERAGE_WORDS = 60,
-    SATURATION = 120,      /* BM25's k1 */
-    LENGTH_INFLUENCE = 50, /* BM25's b */
+    PART_PERCENT = 55,        /* of a compound's part, against the word itself */
+    USUAL_WORDS = 60,         /* of a field that does not say */
+    SATURATION_PERCENT = 120, /* BM25's k1 */
+    LENGTH_PERCENT = 50, /* BM25's b: how much of a word's weight depends on the field's length */
+    WEIGHT_ONE = 10000,  /* the weight of a word in a field of weight 100 and of usual length */
     FIELD_WEIGHT_MAX = 10000,
+    USUAL_WORDS_MAX = 10000,
     PHRASE_WORDS_MAX = 4, /* of a synonym */
     EXPANSION_BYTES_MAX = 300,
 };
 
-/* BM25's share of the term in the document, 1 to 255. Whole numbers only: it has to come out the same anywhere. */
-static uint8_t impact_of(uint64_t weight, uint64_t words)
+/* What a word of the field weighs, by BM25F: each field is measured by its own usual length, so that a long text does not make
+ * less of a name. Whole numbers only, here and below: it has to come out the same anywhere. */
+static uint64_t word_weight(const struct search_field *f, size_t words)
 {
-    uint64_t length = SATURATION * (100 - LENGTH_INFLUENCE) / 100 +
-                      SATURATION * LENGTH_INFLUENCE * words / (100 * AVERAGE_WORDS);
-    uint64_t impact = (255 * weight + (weight + length) / 2) / (weight + length);
+    uint64_t usual = f->usual_words ? f->usual_words : USUAL_WORDS;
+    uint64_t weight = (uint64_t)f->weight * 100 * WEIGHT_ONE * usual /
+                      (((100 - LENGTH_PERCENT) * usual + LENGTH_PERCENT * words) * 100);
 
-    return (uint8_t)(impact < 1 ? 1 : impact > 255 ? 255 : impact);
+    return weight ? weight : 1;
+}
+
+/* BM25's share of the term in the document, 1 to 255. */
+static uint8_t impact_of(uint64_t weight)
+{
+    uint64_t whole = weight + (uint64_t)SATURATION_PERCENT * WEIGHT_ONE / 100;
+    uint64_t impact = (255 * weight + whole / 2) / whole;
+
+    return (uint8_t)(impact < 1 ? 1 : impact);
 }
 
 /* ---- the document's record ---- */
@@ -176,11 +187,12 @@ static bool add_field(struct wr *wr, struct batch *b, const struct search_field 
         return false;
     }
     *words += n;
+    uint64_t weight = word_weight(f, n);
     for (size_t i = 0; i < n; i++) {
         if (tokens[i].word[0] == '\0')
             continue;
         struct word *w = batch_word(wr, b, tokens[i].word);
-        if (!w || !touch(wr, b, w, f->weight) || !divide(wr, b, w))
+        if (!w || !touch(wr, b, w, weight) || !divide(wr, b, w))
             return false;
         w->own = b->puts;
         for (size_t j = 0; j < w->n_parts; j++) {
@@ -188,7 +200,7 @@ static bool add_field(struct wr *wr, struct batch *b, const struct search_field 
             /* The word may have left the dictionary since this one was divided. */
             if (part->number == 0 && !batch_word(wr, b, (const char *)part->name.bytes))
                 return false;
-            if (!touch(wr, b, part, (uint64_t)f->weight * PART_WEIGHT / 100))
+            if (!touch(wr, b, part, weight * PART_PERCENT / 100))
                 return false;
         }
     }
@@ -407,7 +419,8 @@ static int check(const struct search_document *d)
     if (d->key.len == 0 || d->key.len > SEARCH_KEY_MAX || d->n_facets > SEARCH_FACETS_MAX)
         return -EINVAL;
     for (size_t i = 0; i < d->n_fields; i++)
-        if (d->fields[i].weight == 0 || d->fields[i].weight > FIELD_WEIGHT_MAX)
+        if (d->fields[i].weight == 0 || d->fields[i].weight > FIELD_WEIGHT_MAX ||
+            d->fields[i].usual_words > USUAL_WORDS_MAX)
             return -EINVAL;
     for (size_t i = 0; i < d->n_facets; i++) {
         size_t len = strlen(d->facets[i].value);
@@ -456,7 +469,7 @@ static int put(struct wr *wr, struct batch *b, const struct search_document *d)
     if (r < 0)
         return r;
     for (struct changes *c = b->touched; c; c = c->next)
-        batch_change(wr, b, c, doc, impact_of(c->weight, words));
+        batch_change(wr, b, c, doc, impact_of(c->weight));
 
     for (size_t i = 0; i < d->n_facets; i++)
         add_facet(&to, &(struct facet) {

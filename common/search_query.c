@@ -4,11 +4,12 @@
  *
  *   whole    the word in any inflection, with or without its dots, and what it is a synonym of;
  *   parts    where that is rare or absent: documents with all parts of the compound;
- *   typo     the nearest words of the dictionary ("menade du"); not of a dictionary word, which was hardly misspelt;
+ *   joined   documents with both of two words that were written as one ("noaksark");
  *   begin    words that begin with it;
- *   some     documents with any part of the compound.
+ *   typo     the nearest words of the dictionary ("menade du");
+ *   some     documents with any part of the compound; of a dictionary word, which was hardly misspelt, before all the guesses.
  *
- * "Some parts" before "typo" was tried and is bad: a misspelt compound usually has one part that is right.
+ * "Some parts" before "typo" was tried and is bad for other words: a misspelt compound usually has one part that is right.
  * A rare compound is looked for by its parts too: that somebody else wrote it in one word does not make theirs the answer.
  *
  * Work is bounded by three budgets: postings, terms, steps in the dictionary. */
@@ -22,16 +23,18 @@
 enum {
     WORK_BYTES = 64 << 20,
     POSTINGS_MAX = 600000,
-    TERMS_MAX = 300,
+    TERMS_MAX = 1000,
     DICTIONARY_STEPS = 40000,
-    LISTS_MAX = 96,       /* of a word */
-    PHRASE_WORDS = 4,     /* of a synonym */
-    RARE_AT_LEAST = 5,    /* documents; and */
-    RARE_ONE_IN = 1000,   /* of all documents */
-    TYPO_WORDS = 4,       /* of the dictionary that one may have meant */
-    TYPO_LETTERS = 4,     /* shorter words are taken as they are; */
-    TYPO_TWO_LETTERS = 8, /* from here on two letters may be wrong */
-    BEGIN_LETTERS = 4,
+    LISTS_MAX = 96,          /* of a word */
+    PHRASE_WORDS = 4,        /* of a synonym */
+    RARE_AT_LEAST = 5,       /* documents; and */
+    RARE_ONE_IN = 1000,      /* of all documents */
+    TYPO_WORDS = 4,          /* of the dictionary that one may have meant */
+    TYPO_LETTERS = 4,        /* shorter words are taken as they are; */
+    TYPO_TWO_LETTERS = 8,    /* from here on two letters may be wrong, */
+    TYPO_THREE_LETTERS = 10, /* from here on three, if all else fails */
+    BEGIN_LETTERS = 3,
+    JOINED_LETTERS = 3, /* of each of the two; bytes */
     TYPE_AHEAD_LETTERS = 2,
     STEMS_MAX = 96,
 };
@@ -40,6 +43,7 @@ enum {
 #define BY_WORD     1.0F
 #define BY_SYNONYM  0.8F
 #define BY_PARTS    0.7F
+#define BY_JOINED   0.7F
 #define BY_TYPO     0.7F
 #define BY_TYPO_TWO 0.5F
 #define BY_BEGIN    0.6F
@@ -219,6 +223,32 @@ static int add_some(struct query *q, size_t at, const char *const *parts, size_t
     return r;
 }
 
+/* Two words written as one, wherever both are in the same documents. */
+static int add_joined(struct query *q, size_t at)
+{
+    const char *word = q->tokens[at].word;
+    size_t len = strlen(word);
+    struct list left, all;
+    int r = 0;
+
+    if (len > SEARCH_WORD_BYTES)
+        return 0;
+    for (size_t cut = JOINED_LETTERS; cut + JOINED_LETTERS <= len && r == 0; cut++) {
+        char first[SEARCH_WORD_BYTES + 1];
+        if (((uint8_t)word[cut] & 0xc0) == 0x80)
+            continue;
+        memcpy(first, word, cut);
+        first[cut] = '\0';
+        r = list_read(&q->lists, first, &left);
+        if (r < 0 || left.n == 0)
+            continue;
+        r = read_all(q, (const char *const[]) { first, word + cut }, 2, BY_JOINED, &all);
+        if (r == 0)
+            r = add_list(q, &q->groups[at], all);
+    }
+    return r;
+}
+
 /* Words of the dictionary as one thing: what they have together tells how rare it is. */
 static int add_candidates(struct query *q, size_t at, const struct candidate *c, size_t n,
                           float weight, bool prefix)
@@ -321,7 +351,7 @@ static unsigned typo_distance(const char *folded)
 
     if (letters < TYPO_LETTERS || strpbrk(folded, "0123456789"))
         return 0;
-    return letters < TYPO_TWO_LETTERS ? 1 : 2;
+    return letters < TYPO_TWO_LETTERS ? 1 : letters < TYPO_THREE_LETTERS ? 2 : 3;
 }
 
 /* Nothing has the word, nor all of its parts. */
@@ -334,14 +364,18 @@ static int add_fallbacks(struct query *q, size_t at, const char *const *parts, s
 
     if (text_is_known(q->tokens[at].word))
         r = add_some(q, at, parts, n_parts);
-    if (r == 0 && g->n == 0 && distance >= 1)
-        r = add_typo(q, at, 1);
+    if (r == 0 && g->n == 0)
+        r = add_joined(q, at);
     if (r == 0 && g->n == 0 && strlen(folded) >= BEGIN_LETTERS)
         r = add_begin(q, at, BY_BEGIN);
+    if (r == 0 && g->n == 0 && distance >= 1)
+        r = add_typo(q, at, 1);
     if (r == 0 && g->n == 0 && distance >= 2)
         r = add_typo(q, at, 2);
     if (r == 0 && g->n == 0)
         r = add_some(q, at, parts, n_parts);
+    if (r == 0 && g->n == 0 && distance >= 3)
+        r = add_typo(q, at, 3);
     return r;
 }
 

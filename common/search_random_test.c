@@ -141,8 +141,8 @@ static struct slice key_of(uint32_t document, char room[16])
 static void apply(struct wr *wr, const struct step *s)
 {
     const struct model_document *d = &s->becomes;
-    const struct search_field fields[] = { { d->name, strlen(d->name), 300 },
-                                           { d->text, strlen(d->text), 100 } };
+    const struct search_field fields[] = { { d->name, strlen(d->name), 300, 4 },
+                                           { d->text, strlen(d->text), 100, 60 } };
     const struct search_facet facet = { COLUMN, d->value };
     char room[16];
 
@@ -294,8 +294,8 @@ struct scored {
 };
 
 /* How much the text adds to the weight of a term, given as its key. */
-static double weight_in(struct fixture *f, const char *text, double weight, const struct key *term,
-                        double *words)
+static double weight_in(struct fixture *f, const char *text, double field, double usual,
+                        const struct key *term)
 {
     struct text_token *tokens;
     struct text_part *parts;
@@ -304,7 +304,7 @@ static double weight_in(struct fixture *f, const char *text, double weight, cons
     struct key k;
 
     assert_int_equal(text_tokens(f->arena, text, strlen(text), 1000, &tokens, &n), 0);
-    *words += (double)n;
+    double weight = floor(field * 10000 * usual / (50 * usual + 50 * (double)n));
     for (size_t i = 0; i < n; i++) {
         search_term_key(tokens[i].word, &k, &folded_len);
         if (k.len == term->len && memcmp(k.bytes, term->bytes, k.len) == 0)
@@ -321,17 +321,16 @@ static double weight_in(struct fixture *f, const char *text, double weight, cons
 
 static unsigned impact_in(struct fixture *f, const struct model_document *d, const struct key *term)
 {
-    double words = 0, weight = 0;
+    double weight = 0;
 
     arena_reset(f->arena);
     if (!d->there)
         return 0;
-    weight = weight_in(f, d->name, 300, term, &words);
-    weight += weight_in(f, d->text, 100, term, &words);
+    weight = weight_in(f, d->name, 300, 4, term);
+    weight += weight_in(f, d->text, 100, 60, term);
     if (weight == 0)
         return 0;
-    double length = 60 + words;
-    return (unsigned)fmax(1, fmin(255, floor(255 * weight / (weight + length) + 0.5)));
+    return (unsigned)fmax(1, floor(255 * weight / (weight + 12000) + 0.5));
 }
 
 /* Scores of all documents for some words of the vocabulary, each known to be frequent enough to stand for itself. */

@@ -86,8 +86,8 @@ static void commit(struct fixture *f, struct wr *wr)
 static void put_in(struct wr *wr, const char *key, const char *name, const char *text,
                    const char *region, const char *kind)
 {
-    const struct search_field fields[] = { { name, strlen(name), 300 },
-                                           { text, strlen(text), 100 } };
+    const struct search_field fields[] = { { name, strlen(name), 300, 4 },
+                                           { text, strlen(text), 100, 60 } };
     struct search_facet facets[2];
     size_t n = 0;
 
@@ -214,7 +214,12 @@ static void test_typos(void **state)
     expect(f, "celaiki", "celiaki"); /* two letters changed places */
     expect(f, "clutenfri", "celiaki");
     expect(f, "skoldkortelforbunet", "skold");
-    expect(f, "map", ""); /* too short to guess */
+    expect(f, "xap", "");           /* too short to guess */
+    ask(f, "anhörigasriksförbund"); /* two words written as one */
+    assert_string_equal(hit(f, 0), "anhorig");
+    ask(f, "prost"); /* not finished, and no mistake */
+    assert_string_equal(hit(f, 0), "prostata");
+    assert_int_equal(f->result.n_corrections, 0);
 }
 
 static void test_type_ahead(void **state)
@@ -510,7 +515,7 @@ static void test_bad_calls(void **state)
 {
     struct fixture *f = *state;
     const char *const word[] = { "x" };
-    struct search_field field = { "a", 1, 0 };
+    struct search_field field = { "a", 1, 0, 0 };
     struct search_facet facet = { 1, "" };
 
     expect_refused(f, &(struct search_document) { .key = { 0 } });

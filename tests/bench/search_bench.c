@@ -180,8 +180,8 @@ static void ours_put(struct wr *wr, const struct corpus *c, uint32_t number, uin
     snprintf(area, sizeof(area), "%u", number * 17 % AREAS);
     search_put(wr, &(struct search_document) {
                        .key = { (const uint8_t *)key, (size_t)len },
-                       .fields = (struct search_field[]) { { name, strlen(name), 300 },
-                                                           { text, strlen(text), 100 } },
+                       .fields = (struct search_field[]) { { name, strlen(name), 300, 4 },
+                                                           { text, strlen(text), 100, 60 } },
                        .n_fields = 2,
                        .facets = (struct search_facet[]) { { 1, region }, { 2, area } },
                        .n_facets = 2 });

@@ -42,7 +42,7 @@ static void put(struct wr *wr, const char *key, const char *text, size_t len)
 {
     search_put(wr, &(struct search_document) {
                        .key = { (const uint8_t *)key, strlen(key) },
-                       .fields = (struct search_field[]) { { text, len, 100 } },
+                       .fields = (struct search_field[]) { { text, len, 100, 10 } },
                        .n_fields = 1,
                        .facets = (struct search_facet[]) { { 1, "all" }, { 2, key } },
                        .n_facets = 2 });
