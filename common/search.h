@@ -65,7 +65,8 @@ enum {
  *   search_word       folded word, 0, word if different        -> varint number, varint documents that have it
  *   search_word_text  (u32 number)                             -> the word
  *   search_facet      (u8 column, text value, u32 block)       -> which of the block's 8192 documents have it
- *   search_synonym    (folded stems with spaces between)       -> what it stands for, each closed by a zero byte */
+ *   search_synonym    (folded stems with spaces between)       -> the words as given, then what they stand for,
+ *                                                                 each closed by a zero byte */
 extern const struct table T_SEARCH_META, T_SEARCH_KEY, T_SEARCH_DOCUMENT, T_SEARCH_WORDS_OF,
     T_SEARCH_TERM, T_SEARCH_WORD, T_SEARCH_WORD_TEXT, T_SEARCH_FACET, T_SEARCH_SYNONYM;
 #define SEARCH_TABLES                                                                              \

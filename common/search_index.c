@@ -568,9 +568,15 @@ static int synonym_put(struct wr *wr, struct batch *b, const char *words,
         wr_delete(wr, &T_SEARCH_SYNONYM, &k);
         return wr_status(wr);
     }
-    char *value = arena_alloc(b->scratch, n_expansions * (EXPANSION_BYTES_MAX + 1));
+    size_t words_len = strlen(words) + 1;
+    char *value =
+        words_len <= SEARCH_WORD_BYTES
+            ? arena_alloc(b->scratch, words_len + n_expansions * (EXPANSION_BYTES_MAX + 1))
+            : NULL;
     if (!value)
-        return -ENOMEM;
+        return words_len <= SEARCH_WORD_BYTES ? -ENOMEM : -EINVAL;
+    memcpy(value, words, words_len);
+    len = words_len;
     for (size_t i = 0; i < n_expansions; i++) {
         size_t expansion_len = strlen(expansions[i]);
         if (expansion_len == 0 || expansion_len > EXPANSION_BYTES_MAX)

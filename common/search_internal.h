@@ -39,14 +39,16 @@ struct dictionary_budget {
     bool cut;
 };
 enum { SEEK_STEPS = 8 };
-/* The most frequent `max` words (at most CANDIDATES_MAX) that begin with `prefix` (folded). */
 enum { CANDIDATES_MAX = 48 };
-int dictionary_prefix(const struct rd *rd, struct arena *a, const char *prefix, size_t max,
-                      struct dictionary_budget *budget, struct candidate *ret,
-                      size_t *ret_n) must_check;
+/* The most frequent `max` words (at most CANDIDATES_MAX) that begin with `prefix` (folded). `dictionary` is T_SEARCH_WORD, or
+ * T_SEARCH_SYNONYM for the words that have synonyms: then of the folded stems. */
+int dictionary_prefix(const struct rd *rd, const struct table *dictionary, struct arena *a,
+                      const char *prefix, size_t max, struct dictionary_budget *budget,
+                      struct candidate *ret, size_t *ret_n) must_check;
 /* The most frequent `max` words at the least Damerau-Levenshtein distance from `folded` up to `distance`, in bytes. */
-int dictionary_near(const struct rd *rd, struct arena *a, const char *folded, unsigned distance,
-                    size_t max, struct dictionary_budget *budget, struct candidate *ret,
+int dictionary_near(const struct rd *rd, const struct table *dictionary, struct arena *a,
+                    const char *folded, unsigned distance, size_t max,
+                    struct dictionary_budget *budget, struct candidate *ret,
                     size_t *ret_n) must_check;
 
 /* ---- facets (search_facets.c) ---- */

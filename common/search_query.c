@@ -33,6 +33,7 @@ enum {
     TYPO_LETTERS = 4,        /* shorter words are taken as they are; */
     TYPO_TWO_LETTERS = 8,    /* from here on two letters may be wrong, */
     TYPO_THREE_LETTERS = 10, /* from here on three, if all else fails */
+    GUESSED_SYNONYMS = 2,    /* words with synonyms that one may have meant */
     BEGIN_LETTERS = 3,
     JOINED_LETTERS = 3, /* of each of the two; bytes */
     TYPE_AHEAD_LETTERS = 2,
@@ -273,6 +274,100 @@ static int add_candidates(struct query *q, size_t at, const struct candidate *c,
     return 0;
 }
 
+/* ---- synonyms ---- */
+
+static int add_meaning(struct query *q, size_t from, size_t to, const char *expansion)
+{
+    struct search_result *result = q->result;
+    const size_t most = SEARCH_QUERY_WORDS * 2;
+
+    if (result->n_meanings == most)
+        return 0;
+    if (!result->meanings) {
+        result->meanings = arena_calloc(q->arena, most, sizeof(*result->meanings));
+        if (!result->meanings)
+            return -ENOMEM;
+    }
+    char *copy = arena_strdup(q->arena, expansion);
+    if (!copy)
+        return -ENOMEM;
+    result->meanings[result->n_meanings++] =
+        (struct search_meaning) { q->tokens[from].start, q->tokens[to - 1].end, copy };
+    return 0;
+}
+
+/* Documents with all words of an expansion count for each word of the phrase. */
+static int add_expansion(struct query *q, size_t from, size_t to, const char *expansion)
+{
+    const char *words[SEARCH_QUERY_WORDS];
+    struct text_token *tokens;
+    struct list l;
+    size_t n, n_words = 0;
+
+    int r = text_tokens(q->lists.work, expansion, strlen(expansion), ARRAY_LEN(words), &tokens, &n);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++)
+        if (!is_filler(tokens[i].word))
+            words[n_words++] = tokens[i].word;
+    r = read_all(q, words, n_words, BY_SYNONYM, &l);
+    for (size_t i = from; i < to && r == 0; i++)
+        if (q->counts[i])
+            r = add_list(q, &q->groups[i], l);
+    return r < 0 ? r : add_meaning(q, from, to, expansion);
+}
+
+/* What a phrase stands for, given as its words; it is in the place of the query's words [from, to). */
+static int add_synonyms_of(struct query *q, const struct text_token *phrase, size_t n, size_t from,
+                           size_t to)
+{
+    struct slice value;
+    struct key k;
+
+    if (search_synonym_key(phrase, n, &k) < 0)
+        return 0;
+    int r = rd_get_bytes(q->lists.rd, &T_SEARCH_SYNONYM, &k, &value);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (value.len == 0 || value.data[value.len - 1] != 0)
+        return -EBADMSG;
+    /* The words as given come first. */
+    for (size_t at = strlen((const char *)value.data) + 1; at < value.len && r == 0;) {
+        const char *expansion = (const char *)value.data + at;
+        r = add_expansion(q, from, to, expansion);
+        at += strlen(expansion) + 1;
+    }
+    return r;
+}
+
+/* The same of words that have synonyms and that one of the query may have meant. */
+static int add_synonyms_like(struct query *q, size_t at, const struct candidate *c, size_t n)
+{
+    struct text_token *phrase;
+    size_t n_phrase;
+    int r = 0;
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = text_tokens(q->lists.work, c[i].word, strlen(c[i].word), PHRASE_WORDS, &phrase,
+                        &n_phrase);
+        if (r == 0)
+            r = add_synonyms_of(q, phrase, n_phrase, at, at + 1);
+    }
+    return r;
+}
+
+static int add_synonyms(struct query *q)
+{
+    int r = 0;
+
+    for (size_t from = 0; from < q->n_tokens; from++)
+        for (size_t to = from + 1; to <= q->n_tokens && to - from <= PHRASE_WORDS && r == 0; to++)
+            r = add_synonyms_of(q, q->tokens + from, to - from, from, to);
+    return r;
+}
+
+/* ---- guesses ---- */
+
 /* Leaves one word for each term: inflections of one would be read again and again. */
 static size_t one_per_term(struct candidate *c, size_t n)
 {
@@ -299,10 +394,15 @@ static int add_begin(struct query *q, size_t at, float weight)
     const char *folded = q->tokens[at].folded;
     size_t n = 0;
 
-    int r = dictionary_prefix(q->lists.rd, q->lists.work, folded, ARRAY_LEN(found), &q->dictionary,
-                              found, &n);
-    if (r < 0 || n == 0)
+    int r = dictionary_prefix(q->lists.rd, &T_SEARCH_WORD, q->lists.work, folded, ARRAY_LEN(found),
+                              &q->dictionary, found, &n);
+    if (r < 0)
         return r;
+    if (n == 0) {
+        r = dictionary_prefix(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, folded,
+                              GUESSED_SYNONYMS, &q->dictionary, found, &n);
+        return r < 0 ? r : add_synonyms_like(q, at, found, n);
+    }
     r = add_stem(q, folded, strlen(folded), true);
     if (r < 0)
         return r;
@@ -333,12 +433,21 @@ static int add_typo(struct query *q, size_t at, unsigned distance)
     struct candidate found[TYPO_WORDS];
     size_t n = 0;
 
-    int r = dictionary_near(q->lists.rd, q->lists.work, q->tokens[at].folded, distance,
-                            ARRAY_LEN(found), &q->dictionary, found, &n);
-    if (r < 0 || n == 0)
-        return r;
-    r = add_candidates(q, at, found, one_per_term(found, n), distance > 1 ? BY_TYPO_TWO : BY_TYPO,
-                       false);
+    int r = dictionary_near(q->lists.rd, &T_SEARCH_WORD, q->lists.work, q->tokens[at].folded,
+                            distance, ARRAY_LEN(found), &q->dictionary, found, &n);
+    if (r == 0)
+        r = add_candidates(q, at, found, one_per_term(found, n),
+                           distance > 1 ? BY_TYPO_TWO : BY_TYPO, false);
+    if (r == 0 && n == 0) {
+        struct key term;
+        size_t folded_len;
+        search_term_key(q->tokens[at].word, &term,
+                        &folded_len); /* a zero follows the folded stem */
+        r = dictionary_near(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, (const char *)term.bytes,
+                            distance, GUESSED_SYNONYMS, &q->dictionary, found, &n);
+        if (r == 0)
+            r = add_synonyms_like(q, at, found, n);
+    }
     if (r == 0 && q->groups[at].n > 0)
         r = add_correction(q, at, found[0].word);
     return r;
@@ -398,79 +507,6 @@ static int find_word(struct query *q, size_t at, bool unfinished)
         r = add_parts(q, at, parts, n_parts);
     if (r == 0 && g->n == 0)
         r = add_fallbacks(q, at, parts, n_parts);
-    return r;
-}
-
-/* ---- synonyms ---- */
-
-static int add_meaning(struct query *q, size_t from, size_t to, const char *expansion)
-{
-    struct search_result *result = q->result;
-    const size_t most = SEARCH_QUERY_WORDS * 2;
-
-    if (result->n_meanings == most)
-        return 0;
-    if (!result->meanings) {
-        result->meanings = arena_calloc(q->arena, most, sizeof(*result->meanings));
-        if (!result->meanings)
-            return -ENOMEM;
-    }
-    char *copy = arena_strdup(q->arena, expansion);
-    if (!copy)
-        return -ENOMEM;
-    result->meanings[result->n_meanings++] =
-        (struct search_meaning) { q->tokens[from].start, q->tokens[to - 1].end, copy };
-    return 0;
-}
-
-/* Documents with all words of an expansion count for each word of the phrase. */
-static int add_expansion(struct query *q, size_t from, size_t to, const char *expansion)
-{
-    const char *words[SEARCH_QUERY_WORDS];
-    struct text_token *tokens;
-    struct list l;
-    size_t n, n_words = 0;
-
-    int r = text_tokens(q->lists.work, expansion, strlen(expansion), ARRAY_LEN(words), &tokens, &n);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < n; i++)
-        if (!is_filler(tokens[i].word))
-            words[n_words++] = tokens[i].word;
-    r = read_all(q, words, n_words, BY_SYNONYM, &l);
-    for (size_t i = from; i < to && r == 0; i++)
-        if (q->counts[i])
-            r = add_list(q, &q->groups[i], l);
-    return r < 0 ? r : add_meaning(q, from, to, expansion);
-}
-
-static int add_synonyms_of(struct query *q, size_t from, size_t to)
-{
-    struct slice value;
-    struct key k;
-
-    if (search_synonym_key(q->tokens + from, to - from, &k) < 0)
-        return 0;
-    int r = rd_get_bytes(q->lists.rd, &T_SEARCH_SYNONYM, &k, &value);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    if (value.len == 0 || value.data[value.len - 1] != 0)
-        return -EBADMSG;
-    for (size_t at = 0; at < value.len && r == 0;) {
-        const char *expansion = (const char *)value.data + at;
-        r = add_expansion(q, from, to, expansion);
-        at += strlen(expansion) + 1;
-    }
-    return r;
-}
-
-static int add_synonyms(struct query *q)
-{
-    int r = 0;
-
-    for (size_t from = 0; from < q->n_tokens; from++)
-        for (size_t to = from + 1; to <= q->n_tokens && to - from <= PHRASE_WORDS && r == 0; to++)
-            r = add_synonyms_of(q, from, to);
     return r;
 }
 

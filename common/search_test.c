@@ -260,6 +260,10 @@ static void test_synonyms(void **state)
     assert_int_equal(f->result.n_meanings, 1);
     assert_string_equal(f->result.meanings[0].expansion, "celiaki");
     assert_int_equal(f->result.meanings[0].end, strlen("glutenintoleransen"));
+    expect(f, "glutenintollerans", "celiaki"); /* misspelt, */
+    assert_int_equal(f->result.n_corrections, 1);
+    assert_string_equal(f->result.corrections[0].word, "glutenintolerans");
+    expect(f, "glutenint", "celiaki"); /* or begun */
     expect(f, "att ta hand om", "anhorig");
     wr = begin(f);
     search_synonym_put(wr, "glutenintolerans", NULL, 0);

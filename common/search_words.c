@@ -91,6 +91,28 @@ bool dictionary_read(struct slice key, struct slice value, struct dictionary_wor
     return ret->word.len <= SEARCH_WORD_BYTES && ret->folded.len <= FOLDED_BYTES;
 }
 
+/* The same of an entry of search_synonym, whose value begins with the words as given. */
+static bool synonym_read(struct slice key, struct slice value, struct dictionary_word *ret)
+{
+    const uint8_t *zero = value.len ? memchr(value.data, 0, value.len) : NULL;
+
+    if (!zero || zero - value.data > SEARCH_WORD_BYTES)
+        return false;
+    *ret = (struct dictionary_word) {
+        .number = 1,
+        .documents = 1,
+        .folded = key,
+        .word = { value.data, (size_t)(zero - value.data) },
+    };
+    return true;
+}
+
+static bool entry_read(const struct scan *s, struct dictionary_word *ret)
+{
+    return s->table == &T_SEARCH_SYNONYM ? synonym_read(s->key, s->value, ret)
+                                         : dictionary_read(s->key, s->value, ret);
+}
+
 /* ---- the best candidates so far ---- */
 
 /* The best first: nearer, then in more documents, then earlier in the dictionary. */
@@ -140,8 +162,9 @@ static bool spend(struct dictionary_budget *budget, uint32_t steps)
     return true;
 }
 
-int dictionary_prefix(const struct rd *rd, struct arena *a, const char *prefix, size_t max,
-                      struct dictionary_budget *budget, struct candidate *ret, size_t *ret_n)
+int dictionary_prefix(const struct rd *rd, const struct table *dictionary, struct arena *a,
+                      const char *prefix, size_t max, struct dictionary_budget *budget,
+                      struct candidate *ret, size_t *ret_n)
 {
     struct dictionary_word w;
     struct key k = KEY_INIT;
@@ -150,8 +173,8 @@ int dictionary_prefix(const struct rd *rd, struct arena *a, const char *prefix, 
     int r = 0;
 
     key_text_prefix(&k, prefix);
-    for (scan_prefix(&s, rd, &T_SEARCH_WORD, &k); r == 0 && spend(budget, 1) && scan_next(&s);) {
-        r = dictionary_read(s.key, s.value, &w) ? keep(a, &w, 0, max, ret, &n) : -EBADMSG;
+    for (scan_prefix(&s, rd, dictionary, &k); r == 0 && spend(budget, 1) && scan_next(&s);) {
+        r = entry_read(&s, &w) ? keep(a, &w, 0, max, ret, &n) : -EBADMSG;
     }
     int scan_r = scan_end(&s);
     *ret_n = n;
@@ -257,9 +280,9 @@ static bool skip(struct scan *s, struct slice dead, struct dictionary_budget *bu
     return scan_seek(s, &past);
 }
 
-int dictionary_near(const struct rd *rd, struct arena *a, const char *folded, unsigned distance,
-                    size_t max, struct dictionary_budget *budget, struct candidate *ret,
-                    size_t *ret_n)
+int dictionary_near(const struct rd *rd, const struct table *dictionary, struct arena *a,
+                    const char *folded, unsigned distance, size_t max,
+                    struct dictionary_budget *budget, struct candidate *ret, size_t *ret_n)
 {
     const struct key all = KEY_INIT;
     struct dictionary_word w;
@@ -278,10 +301,10 @@ int dictionary_near(const struct rd *rd, struct arena *a, const char *folded, un
     for (unsigned j = 0; j <= m.len; j++)
         m.row[0][j] = (uint8_t)j;
 
-    scan_prefix(&s, rd, &T_SEARCH_WORD, &all);
+    scan_prefix(&s, rd, dictionary, &all);
     bool there = spend(budget, 1) && scan_next(&s);
     while (there && r == 0) {
-        if (!dictionary_read(s.key, s.value, &w)) {
+        if (!entry_read(&s, &w)) {
             r = -EBADMSG;
             break;
         }
