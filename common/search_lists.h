@@ -1,4 +1,4 @@
-/* search_lists.h - lists of documents in memory, and their union in order of worth: private to search_query.c (which decides
+/* search_lists.h - lists of documents in memory, and their union in order of worth: private to search_query.c and search_meaning.c (which decide
  * what to look for) and search_lists.c (which reads, combines and ranks). */
 #pragma once
 #include "common/search_internal.h"

@@ -154,7 +154,8 @@ int wr_status(const struct wr *wr) must_check;
  * One of an owner at a time; it is dropped exactly once, whether the transaction commits or not. */
 struct wr_deferred {
     const void *owner;
-    void (*finish)(struct wr *wr, struct wr_deferred *d); /* just before the commit; fails by wr_fail() */
+    void (*finish)(struct wr *wr,
+                   struct wr_deferred *d); /* just before the commit; fails by wr_fail() */
     void (*drop)(struct wr_deferred *d);
     struct wr_deferred *next;
 };
