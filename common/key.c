@@ -37,6 +37,14 @@ struct key *key_u8(struct key *k, uint8_t value)
     return k;
 }
 
+struct key *key_u32(struct key *k, uint32_t value)
+{
+    uint32_t big_endian = __builtin_bswap32(value);
+
+    append(k, &big_endian, sizeof(big_endian));
+    return k;
+}
+
 struct key *key_u64(struct key *k, uint64_t value)
 {
     uint64_t big_endian = __builtin_bswap64(value);

@@ -1,6 +1,7 @@
 /* key.h - the one encoder of table keys: tuples whose bytes sort as their parts do.
  *
  *   u64, i64   8 bytes big-endian (i64 with the sign bit flipped)
+ *   u32        4 bytes big-endian
  *   u8         1 byte
  *   text       the bytes, 0x00 written as 0x00 0xff, closed by 0x00 0x00 (so "a" sorts before "ab" before "b",
  *              and a shorter tuple before a longer one)
@@ -27,6 +28,7 @@ struct key {
 
 /* Each appends one part and returns `k`, so that calls chain. */
 struct key *key_u8(struct key *k, uint8_t value);
+struct key *key_u32(struct key *k, uint32_t value);
 struct key *key_u64(struct key *k, uint64_t value);
 struct key *key_i64(struct key *k, int64_t value);
 struct key *key_text(struct key *k, const char *text);

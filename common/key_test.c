@@ -116,11 +116,11 @@ static void the_layout_is_as_documented(void **state)
 {
     (void)state;
     struct key k = KEY_INIT;
-    static const uint8_t expected[] = { 1, 0, 0, 0,   0, 0, 0,   1, 2,   0x80, 0, 0, 0,  0,
-                                        0, 0, 0, 'a', 0, 0, 'b', 0, 255, 'c',  0, 0, 'd' };
+    static const uint8_t expected[] = { 1, 0,   0, 0, 0,   0, 0,   1,   2, 0x80, 0, 0, 0, 0, 0,  0,
+                                        0, 'a', 0, 0, 'b', 0, 255, 'c', 0, 0,    0, 0, 2, 3, 'd' };
 
     key_text(key_i64(key_u64(key_u8(&k, 1), 0x102), 0), "a");
-    key_text_prefix(key_bytes(&k, "b\0c", 3), "d");
+    key_text_prefix(key_u32(key_bytes(&k, "b\0c", 3), 0x203), "d");
     assert_int_equal(k.len, sizeof(expected));
     assert_memory_equal(k.bytes, expected, sizeof(expected));
 }

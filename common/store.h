@@ -110,10 +110,18 @@ void scan_from(struct scan *s, const struct rd *rd, const struct table *t, const
 /* As scan_prefix, from the last entry to the first. */
 void scan_backwards(struct scan *s, const struct rd *rd, const struct table *t,
                     const struct key *prefix);
+/* Forwards from the last entry at or before `from` that begins with `prefix`, or if there is none, from the first that does:
+ * the piece that holds `from`, of a value cut into pieces by where each begins. */
+void scan_from_piece(struct scan *s, const struct rd *rd, const struct table *t,
+                     const struct key *from, const struct key *prefix);
 /* Backwards from the last entry at or before `from` that begins with `prefix` (NULL: to the start of the table). */
 void scan_backwards_from(struct scan *s, const struct rd *rd, const struct table *t,
                          const struct key *from, const struct key *prefix);
 bool scan_next(struct scan *s);
+/* Moves a forward scan to the first entry at or after `to` that begins with its prefix; then s->key and s->value are that
+ * entry, and scan_next() goes to the one after it. False, and the scan is at its end, when there is none. Cheaper than
+ * another scan. */
+bool scan_seek(struct scan *s, const struct key *to);
 int scan_message(struct scan *s, void *ret) must_check; /* as rd_get */
 int scan_end(struct scan *s);
 
@@ -140,6 +148,20 @@ void wr_clear(struct wr *wr, const struct table *t);
 int wr_fail(struct wr *wr, int errnum);
 /* 0, or the first error since begin. -EAGAIN: the map is full; wr_commit() or wr_abort() grows it, then redo. */
 int wr_status(const struct wr *wr) must_check;
+
+/* What a module puts off to the end of the transaction, to write it sorted and once. Its part in a table must not be looked
+ * at before, and what it writes must not depend on where transactions end, or a replay would give other tables.
+ * One of an owner at a time; it is dropped exactly once, whether the transaction commits or not. */
+struct wr_deferred {
+    const void *owner;
+    void (*finish)(struct wr *wr,
+                   struct wr_deferred *d); /* just before the commit; fails by wr_fail() */
+    void (*drop)(struct wr_deferred *d);
+    struct wr_deferred *next;
+};
+void wr_defer(struct wr *wr, struct wr_deferred *d);
+/* The owner's, or NULL. */
+struct wr_deferred *wr_deferred(const struct wr *wr, const void *owner);
 
 /* Commits and ends. 0: durable. -EAGAIN: nothing was written, the map was full and has grown: redo. Any error of an earlier
  * put: nothing was written. -EIO/-ENOSPC from the commit itself: outcome UNKNOWN: store_reopen(), then read the log's end. */

@@ -25,6 +25,7 @@ struct rd {
 struct wr {
     struct rd rd;
     int status;
+    struct wr_deferred *deferred;
 };
 
 struct slot {

@@ -302,6 +302,63 @@ bool scan_next(struct scan *s)
     return scan_move(s, &key, s->backwards ? MDB_PREV : MDB_NEXT);
 }
 
+/* Whether the cursor may move: the scan goes forward, has not ended badly, and the key is one. An end of the table or of the
+ * prefix closed the cursor; a seek goes back from there. */
+static bool scan_seekable(struct scan *s, const struct key *to)
+{
+    if (s->status == 0 && to->failed)
+        scan_stop(s, -EOVERFLOW);
+    if (s->status == 0 && s->backwards)
+        scan_stop(s, -EINVAL);
+    if (s->status < 0)
+        return false;
+    if (s->cursor)
+        return true;
+    struct key prefix = s->prefix;
+    return scan_begin(s, s->rd, s->table, &prefix, false);
+}
+
+bool scan_seek(struct scan *s, const struct key *to)
+{
+    if (!scan_seekable(s, to))
+        return false;
+    const struct key *start = compare_keys(to, &s->prefix) > 0 ? to : &s->prefix;
+    MDB_val key = { start->len, (void *)start->bytes };
+    s->started = true;
+    return scan_move(s, &key, start->len > 0 ? MDB_SET_RANGE : MDB_FIRST);
+}
+
+void scan_from_piece(struct scan *s, const struct rd *rd, const struct table *t,
+                     const struct key *from, const struct key *prefix)
+{
+    MDB_val key = { from->len, (void *)from->bytes }, value;
+
+    if (!scan_begin(s, rd, t, prefix, false))
+        return;
+    if (from->failed || from->len == 0) {
+        scan_stop(s, from->failed ? -EOVERFLOW : -EINVAL);
+        return;
+    }
+    int rc = mdb_cursor_get(s->cursor, &key, &value, MDB_SET_RANGE);
+    bool there =
+        rc == 0 && key.mv_size == from->len && memcmp(key.mv_data, from->bytes, from->len) == 0;
+    if (rc == MDB_NOTFOUND)
+        rc = mdb_cursor_get(s->cursor, &key, &value, MDB_LAST);
+    else if (rc == 0 && !there)
+        rc = mdb_cursor_get(s->cursor, &key, &value, MDB_PREV);
+    if (rc == 0 && key.mv_size >= s->prefix.len &&
+        memcmp(key.mv_data, s->prefix.bytes, s->prefix.len) == 0) {
+        scan_move(s, &key, MDB_GET_CURRENT);
+        return;
+    }
+    if (rc && rc != MDB_NOTFOUND) {
+        scan_stop(s, store_errno(rc));
+        return;
+    }
+    key = (MDB_val) { s->prefix.len, s->prefix.bytes };
+    scan_move(s, &key, s->bounded ? MDB_SET_RANGE : MDB_FIRST);
+}
+
 int scan_message(struct scan *s, void *ret)
 {
     return unpack(s->rd, s->table, s->value, ret);

@@ -116,6 +116,158 @@ static void the_first_error_stays_and_nothing_is_written(void **state)
     assert_store_holds(f, "a", NULL);
 }
 
+/* A value in pieces: "k" 10, "k" 20, "k" 30, between other keys. */
+static struct key piece(const char *text, uint32_t at)
+{
+    struct key k = text_key(text);
+
+    key_u32(&k, at);
+    return k;
+}
+
+static void assert_piece(struct rd *rd, const char *text, uint32_t from, uint32_t expected)
+{
+    struct key prefix = text_key(text), at = piece(text, from), want = piece(text, expected);
+    struct scan s;
+
+    scan_from_piece(&s, rd, &T_RAW, &at, &prefix);
+    assert_int_equal(scan_next(&s), expected > 0);
+    if (expected > 0) {
+        assert_int_equal(s.key.len, want.len);
+        assert_memory_equal(s.key.data, want.bytes, want.len);
+    }
+    assert_int_equal(scan_end(&s), 0);
+}
+
+static void a_scan_begins_with_the_piece_that_holds_a_place(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const texts[] = { "a", "k", "z" };
+    struct wr *wr = begin(f);
+
+    for (uint32_t i = 1; i <= 9; i++) {
+        struct key k = piece(texts[(i - 1) / 3], 10 * ((i - 1) % 3 + 1));
+        wr_put_bytes(wr, &T_RAW, &k, "x", 1);
+    }
+    assert_int_equal(commit(f, wr), 0);
+    struct rd *rd = snapshot(f);
+    for (size_t i = 0; i < 3; i++) {
+        assert_piece(rd, texts[i], 5, 10); /* none before: the first */
+        assert_piece(rd, texts[i], 10, 10);
+        assert_piece(rd, texts[i], 19, 10);
+        assert_piece(rd, texts[i], 20, 20);
+        assert_piece(rd, texts[i], 99, 30);
+    }
+    assert_piece(rd, "b", 5, 0);
+    assert_piece(rd, "zz", 5, 0);
+
+    /* From there it goes forwards, to the end of the prefix. */
+    struct key prefix = text_key("k"), at = piece("k", 25), too_long = { .failed = true };
+    struct scan s;
+    unsigned n = 0;
+    for (scan_from_piece(&s, rd, &T_RAW, &at, &prefix); scan_next(&s);)
+        n++;
+    assert_int_equal(scan_end(&s), 0);
+    assert_int_equal(n, 2);
+    scan_from_piece(&s, rd, &T_RAW, &too_long, &prefix);
+    assert_false(scan_next(&s));
+    assert_int_equal(scan_end(&s), -EOVERFLOW);
+    rd_end(rd);
+}
+
+static void a_scan_seeks_both_ways(void **state)
+{
+    struct fixture *f = *state;
+    struct key all = KEY_INIT, d = text_key("d"), b = text_key("b"), z = text_key("z");
+    struct key too_long = { .failed = true };
+    struct scan s;
+    struct wr *wr = begin(f);
+
+    put_text(wr, "a", "1");
+    put_text(wr, "c", "2");
+    put_text(wr, "e", "3");
+    put_text(wr, "g", "4");
+    assert_int_equal(commit(f, wr), 0);
+    struct rd *rd = snapshot(f);
+    scan_prefix(&s, rd, &T_RAW, &all);
+    assert_true(scan_seek(&s, &d));
+    assert_memory_equal(s.value.data, "3", 1);
+    assert_true(scan_next(&s));
+    assert_memory_equal(s.value.data, "4", 1);
+    assert_false(scan_next(&s));
+    assert_true(scan_seek(&s, &b)); /* back from the end */
+    assert_memory_equal(s.value.data, "2", 1);
+    assert_false(scan_seek(&s, &z));
+    assert_int_equal(scan_end(&s), 0);
+    scan_prefix(&s, rd, &T_RAW, &all);
+    assert_false(scan_seek(&s, &too_long));
+    assert_int_equal(scan_end(&s), -EOVERFLOW);
+    scan_backwards(&s, rd, &T_RAW, &all);
+    assert_false(scan_seek(&s, &d));
+    assert_int_equal(scan_end(&s), -EINVAL);
+    rd_end(rd);
+}
+
+/* Puts "late" at the end, or fails. */
+struct late {
+    struct wr_deferred deferred;
+    unsigned finished, dropped;
+    int errnum;
+};
+
+static void late_finish(struct wr *wr, struct wr_deferred *d)
+{
+    struct late *l = (struct late *)d;
+
+    l->finished++;
+    if (l->errnum)
+        (void)wr_fail(wr, l->errnum); /* the commit tells it */
+    put_text(wr, "late", "x");
+}
+
+static void late_drop(struct wr_deferred *d)
+{
+    ((struct late *)d)->dropped++;
+}
+
+static void what_is_put_off_is_written_before_the_commit_or_dropped(void **state)
+{
+    struct fixture *f = *state;
+    static const char owner[] = "owner", other[] = "other";
+    struct late l = { .deferred = { owner, late_finish, late_drop, NULL }, .errnum = EBADMSG };
+
+    struct wr *wr = begin(f);
+    wr_defer(wr, &l.deferred);
+    assert_ptr_equal(wr_deferred(wr, owner), &l.deferred);
+    assert_null(wr_deferred(wr, other));
+    assert_int_equal(commit(f, wr), -EBADMSG);
+    assert_int_equal(l.finished, 1);
+    assert_int_equal(l.dropped, 1);
+    assert_store_holds(f, "late", NULL);
+
+    l.errnum = 0;
+    wr = begin(f);
+    assert_null(wr_deferred(wr, owner));
+    wr_defer(wr, &l.deferred);
+    wr_abort(wr);
+    assert_int_equal(l.finished, 1);
+    assert_int_equal(l.dropped, 2);
+
+    wr = begin(f);
+    wr_defer(wr, &l.deferred);
+    assert_int_equal(wr_fail(wr, EINVAL), -EINVAL);
+    assert_int_equal(commit(f, wr), -EINVAL); /* no use in writing more */
+    assert_int_equal(l.finished, 1);
+    assert_int_equal(l.dropped, 3);
+
+    wr = begin(f);
+    wr_defer(wr, &l.deferred);
+    assert_int_equal(commit(f, wr), 0);
+    assert_int_equal(l.finished, 2);
+    assert_int_equal(l.dropped, 4);
+    assert_store_holds(f, "late", "x");
+}
+
 static void an_arena_at_its_cap_is_no_bad_message(void **state)
 {
     struct fixture *f = *state;
@@ -275,6 +427,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_first_error_stays_and_nothing_is_written, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(scans_meet_all_edges, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_scan_begins_with_the_piece_that_holds_a_place, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_scan_seeks_both_ways, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_put_off_is_written_before_the_commit_or_dropped,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(an_arena_at_its_cap_is_no_bad_message, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,6 +120,30 @@ void wr_clear(struct wr *wr, const struct table *t)
         wr->status = store_errno(mdb_drop(wr->rd.txn, dbi, 0));
 }
 
+void wr_defer(struct wr *wr, struct wr_deferred *d)
+{
+    d->next = wr->deferred;
+    wr->deferred = d;
+}
+
+struct wr_deferred *wr_deferred(const struct wr *wr, const void *owner)
+{
+    struct wr_deferred *d = wr->deferred;
+
+    while (d && d->owner != owner)
+        d = d->next;
+    return d;
+}
+
+static void drop_deferred(struct wr *wr)
+{
+    while (wr->deferred) {
+        struct wr_deferred *d = wr->deferred;
+        wr->deferred = d->next;
+        d->drop(d);
+    }
+}
+
 static int failed_before_commit(struct store *s, int status, struct err *err)
 {
     if (status == -EAGAIN) {
@@ -136,6 +160,7 @@ void wr_abort(struct wr *wr)
     struct store *s = wr->rd.store;
     bool full = wr->status == -EAGAIN;
 
+    drop_deferred(wr);
     mdb_txn_abort(wr->rd.txn);
     store_writer_ends(s);
     if (full)
@@ -157,6 +182,10 @@ static int commit_txn(MDB_txn *txn)
 int wr_commit(struct wr *wr, bool *ret_unknown, struct err *err)
 {
     struct store *s = wr->rd.store;
+
+    for (struct wr_deferred *d = wr->deferred; d && wr->status == 0; d = d->next)
+        d->finish(wr, d);
+    drop_deferred(wr);
     int status = wr->status;
 
     *ret_unknown = false;

@@ -1,0 +1,72 @@
+/* search_batch.h - what a write transaction has gathered for the index and not yet written: private to search_index.c (which
+ * gathers) and search_batch.c (which keeps, sorts and writes). */
+#pragma once
+#include "common/search_internal.h"
+
+/* A growing set of things with names of their own. Each thing begins with its name. */
+struct name {
+    const uint8_t *bytes;
+    uint32_t len, hash;
+};
+struct names {
+    struct name **slots;
+    size_t n, room;
+};
+
+/* The changes to a term's postings or to a facet value's documents. */
+struct changes {
+    struct name name; /* the key in its table, without document or block */
+    uint32_t last;    /* in batch.log, from 1; 0: none yet */
+    uint32_t n;
+    uint64_t put;         /* the document being put: its number among the batch's puts, and */
+    uint64_t weight;      /* how much the term weighs in it so far */
+    struct changes *next; /* of its terms */
+};
+
+struct word {
+    struct name name;           /* as written, closed by NUL */
+    struct slice key;           /* in search_word */
+    uint32_t number, documents; /* number 0: no document has it */
+    uint32_t stored_number, stored_documents;
+    uint64_t put; /* as in struct changes */
+    uint64_t own; /* the put whose document has it in its text, not only as a part of a compound */
+    uint64_t old; /* the put that found it in what its document was before */
+    struct changes *term;
+    struct word **parts;
+    size_t n_parts;
+    bool divided; /* parts are known */
+};
+
+/* One change, linked to the one before of the same list. */
+struct change {
+    uint32_t previous;
+    uint32_t doc;
+    uint8_t impact; /* 0: taken out */
+};
+
+struct batch {
+    struct wr_deferred deferred;
+    struct arena *memory;  /* all names and things below; emptied when they are written */
+    struct arena *scratch; /* the analysis of one document */
+    struct names words, terms, facets;
+    struct change *log;
+    size_t n_log, room_log;
+    struct word **document; /* words of the document being put, and their parts, each once */
+    size_t n_document, room_document;
+    struct word **gone; /* those it no longer has */
+    size_t n_gone, room_gone;
+    struct changes *touched; /* its terms */
+    uint64_t puts;
+    uint32_t next_document, next_word; /* numbers to give */
+};
+
+/* The transaction's batch, made at need. NULL: the transaction has failed. */
+struct batch *batch_of(struct wr *wr);
+/* Writes everything gathered if there is much of it: call between documents. */
+void batch_ease(struct wr *wr, struct batch *b);
+/* The word as the tables hold it; NULL: the transaction has failed. Gives it a number when it has none. */
+struct word *batch_word(struct wr *wr, struct batch *b, const char *word);
+struct changes *batch_facet(struct wr *wr, struct batch *b, uint8_t column, struct slice value);
+void batch_change(struct wr *wr, struct batch *b, struct changes *c, uint32_t doc, uint8_t impact);
+/* Makes room for one more in an array of malloc()ed elements. False: no memory, the transaction has failed. */
+bool batch_room(struct wr *wr, void *array, size_t *room, size_t n, size_t size);

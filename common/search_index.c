@@ -1,0 +1,602 @@
+/* search_index.c - puts documents into the index and takes them out.
+ *
+ * Each document keeps the numbers of its text's words. Putting it anew compares these, and the parts they have, with those of
+ * its new text: a word that stays is not touched in the dictionary, one that goes takes its term's posting with it. The parts
+ * are not kept: they follow from the words, as long as text_version() is the same. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/packed.h"
+#include "common/search_batch.h"
+
+/* How much a word weighs. */
+enum {
+    PART_PERCENT = 55,        /* of a compound's part, against the word itself */
+    USUAL_WORDS = 60,         /* of a field that does not say */
+    SATURATION_PERCENT = 120, /* BM25's k1 */
+    LENGTH_PERCENT = 50, /* BM25's b: how much of a word's weight depends on the field's length */
+    WEIGHT_ONE = 10000,  /* the weight of a word in a field of weight 100 and of usual length */
+    FIELD_WEIGHT_MAX = 10000,
+    USUAL_WORDS_MAX = 10000,
+    PHRASE_WORDS_MAX = 4, /* of a synonym */
+    EXPANSION_BYTES_MAX = 300,
+};
+
+/* What a word of the field weighs, by BM25F: each field is measured by its own usual length, so that a long text does not make
+ * less of a name. Whole numbers only, here and below: it has to come out the same anywhere. */
+static uint64_t word_weight(const struct search_field *f, size_t words)
+{
+    uint64_t usual = f->usual_words ? f->usual_words : USUAL_WORDS;
+    uint64_t weight = (uint64_t)f->weight * 100 * WEIGHT_ONE * usual /
+                      (((100 - LENGTH_PERCENT) * usual + LENGTH_PERCENT * words) * 100);
+
+    return weight ? weight : 1;
+}
+
+/* BM25's share of the term in the document, 1 to 255. */
+static uint8_t impact_of(uint64_t weight)
+{
+    uint64_t whole = weight + (uint64_t)SATURATION_PERCENT * WEIGHT_ONE / 100;
+    uint64_t impact = (255 * weight + whole / 2) / whole;
+
+    return (uint8_t)(impact < 1 ? 1 : impact);
+}
+
+/* ---- the document's record ---- */
+
+/*   u8 facets, u16 key length (little-endian), key, { u8 column, u8 length, value } ... */
+enum { RECORD_HEAD = 3, RECORD_FACET_HEAD = 2 };
+
+bool document_read_key(struct slice value, struct slice *ret_key, struct slice *ret_facets,
+                       uint8_t *ret_n_facets)
+{
+    if (value.len < RECORD_HEAD)
+        return false;
+    size_t key_len = (size_t)value.data[1] | (size_t)value.data[2] << 8;
+    if (key_len == 0 || key_len > value.len - RECORD_HEAD)
+        return false;
+    *ret_n_facets = value.data[0];
+    *ret_key = (struct slice) { value.data + RECORD_HEAD, key_len };
+    *ret_facets =
+        (struct slice) { value.data + RECORD_HEAD + key_len, value.len - RECORD_HEAD - key_len };
+    return true;
+}
+
+struct facet {
+    uint8_t column;
+    struct slice value;
+};
+
+/* Takes the next facet off the front of a record's. */
+static bool read_facet(struct slice *rest, struct facet *ret)
+{
+    if (rest->len < RECORD_FACET_HEAD || rest->len - RECORD_FACET_HEAD < rest->data[1])
+        return false;
+    ret->column = rest->data[0];
+    ret->value = (struct slice) { rest->data + RECORD_FACET_HEAD, rest->data[1] };
+    rest->data += RECORD_FACET_HEAD + ret->value.len;
+    rest->len -= RECORD_FACET_HEAD + ret->value.len;
+    return true;
+}
+
+static bool has_facet(const struct facet *facets, size_t n, const struct facet *f)
+{
+    for (size_t i = 0; i < n; i++)
+        if (facets[i].column == f->column && facets[i].value.len == f->value.len &&
+            memcmp(facets[i].value.data, f->value.data, f->value.len) == 0)
+            return true;
+    return false;
+}
+
+/* A document's facets: those it has, each once, and that of all documents. */
+struct facets {
+    struct facet all[SEARCH_FACETS_MAX + 1];
+    size_t n;
+};
+
+static void add_facet(struct facets *set, const struct facet *f)
+{
+    if (set->n < ARRAY_LEN(set->all) && !has_facet(set->all, set->n, f))
+        set->all[set->n++] = *f;
+}
+
+static const struct facet ALL = { FACET_ALL, { (const uint8_t *)"*", 1 } };
+
+/* Brings the facet tables from one set of a document to another. */
+static void change_facets(struct wr *wr, struct batch *b, uint32_t doc, const struct facets *from,
+                          const struct facets *to)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        const struct facet *f = &from->all[i];
+        struct changes *c =
+            has_facet(to->all, to->n, f) ? NULL : batch_facet(wr, b, f->column, f->value);
+        if (c)
+            batch_change(wr, b, c, doc, 0);
+    }
+    for (size_t i = 0; i < to->n; i++) {
+        const struct facet *f = &to->all[i];
+        struct changes *c =
+            has_facet(from->all, from->n, f) ? NULL : batch_facet(wr, b, f->column, f->value);
+        if (c)
+            batch_change(wr, b, c, doc, 1);
+    }
+}
+
+/* ---- the document's words ---- */
+
+static bool touch(struct wr *wr, struct batch *b, struct word *w, uint64_t weight)
+{
+    if (w->put != b->puts) {
+        if (!batch_room(wr, &b->document, &b->room_document, b->n_document, sizeof(struct word *)))
+            return false;
+        b->document[b->n_document++] = w;
+        w->put = b->puts;
+    }
+    struct changes *term = w->term;
+    if (term->put != b->puts) {
+        term->put = b->puts;
+        term->weight = 0;
+        term->next = b->touched;
+        b->touched = term;
+    }
+    term->weight += weight;
+    return true;
+}
+
+/* The parts of a compound, as words of the batch. */
+static bool divide(struct wr *wr, struct batch *b, struct word *w)
+{
+    struct text_part *parts;
+    size_t n = 0;
+
+    if (w->divided)
+        return true;
+    if (text_compound(b->scratch, (const char *)w->name.bytes, &parts, &n) < 0) {
+        (void)wr_fail(wr, ENOMEM); /* false says it */
+        return false;
+    }
+    w->parts = n ? arena_calloc(b->memory, n, sizeof(struct word *)) : NULL;
+    if (n && !w->parts) {
+        (void)wr_fail(wr, ENOMEM); /* false says it */
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].word[0] == '\0')
+            continue;
+        struct word *part = batch_word(wr, b, parts[i].word);
+        if (!part)
+            return false;
+        if (part != w)
+            w->parts[w->n_parts++] = part;
+    }
+    w->divided = true;
+    return true;
+}
+
+/* Adds a field's words to the document. `*words` counts them. */
+static bool add_field(struct wr *wr, struct batch *b, const struct search_field *f, size_t *words)
+{
+    struct text_token *tokens;
+    size_t n = 0;
+
+    if (f->len == 0 || *words >= SEARCH_DOCUMENT_WORDS)
+        return true;
+    if (text_words(b->scratch, f->text, f->len, SEARCH_DOCUMENT_WORDS - *words, &tokens, &n) < 0) {
+        (void)wr_fail(wr, ENOMEM); /* false says it */
+        return false;
+    }
+    *words += n;
+    uint64_t weight = word_weight(f, n);
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i].word[0] == '\0')
+            continue;
+        struct word *w = batch_word(wr, b, tokens[i].word);
+        if (!w || !touch(wr, b, w, weight) || !divide(wr, b, w))
+            return false;
+        w->own = b->puts;
+        for (size_t j = 0; j < w->n_parts; j++) {
+            struct word *part = w->parts[j];
+            /* The word may have left the dictionary since this one was divided. */
+            if (part->number == 0 && !batch_word(wr, b, (const char *)part->name.bytes))
+                return false;
+            if (!touch(wr, b, part, weight * PART_PERCENT / 100))
+                return false;
+        }
+    }
+    return true;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const struct word *x = *(struct word *const *)a, *y = *(struct word *const *)b;
+
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+/* The word with that number, which no document being put has told of. */
+static int load_word(struct wr *wr, struct batch *b, uint32_t number, struct word **ret)
+{
+    char text[SEARCH_WORD_BYTES + 1];
+    struct key k = KEY_INIT;
+    struct slice bytes;
+
+    int r = rd_get_bytes(wr_rd(wr), &T_SEARCH_WORD_TEXT, key_u32(&k, number), &bytes);
+    if (r < 0)
+        return r == -ENOENT ? -EBADMSG : r;
+    if (bytes.len > SEARCH_WORD_BYTES || memchr(bytes.data, 0, bytes.len))
+        return -EBADMSG;
+    memcpy(text, bytes.data, bytes.len);
+    text[bytes.len] = '\0';
+    *ret = batch_word(wr, b, text);
+    if (!*ret)
+        return wr_status(wr);
+    return (*ret)->number == number ? 0 : -EBADMSG;
+}
+
+/* The document had this word, in its text or as a part. */
+static bool had(struct wr *wr, struct batch *b, struct word *w)
+{
+    if (w->old == b->puts)
+        return true;
+    w->old = b->puts;
+    if (w->put == b->puts)
+        return true;
+    if (!batch_room(wr, &b->gone, &b->room_gone, b->n_gone, sizeof(struct word *)))
+        return false;
+    b->gone[b->n_gone++] = w;
+    return true;
+}
+
+/* The document had this word in its text, and so its parts. */
+static bool had_own(struct wr *wr, struct batch *b, struct word *w)
+{
+    if (!divide(wr, b, w) || !had(wr, b, w))
+        return false;
+    for (size_t i = 0; i < w->n_parts; i++)
+        if (!had(wr, b, w->parts[i]))
+            return false;
+    return true;
+}
+
+static int forget_word(struct wr *wr, struct batch *b, uint32_t doc, struct word *w)
+{
+    struct key k = KEY_INIT;
+
+    if (w->number == 0 || w->documents == 0)
+        return -EBADMSG;
+    if (w->term->put != b->puts)
+        batch_change(wr, b, w->term, doc, 0);
+    if (--w->documents == 0) {
+        wr_delete(wr, &T_SEARCH_WORD_TEXT, key_u32(&k, w->number));
+        w->number = 0;
+    }
+    return wr_status(wr);
+}
+
+/* Reads which words the document had, each followed by its parts. b->document ascends by number. */
+static int read_old_words(struct wr *wr, struct batch *b, uint32_t doc)
+{
+    struct key k = KEY_INIT;
+    struct slice old = { 0 };
+    uint64_t number = 0, distance;
+    size_t i = 0;
+
+    int r = rd_get_bytes(wr_rd(wr), &T_SEARCH_WORDS_OF, key_u32(&k, doc), &old);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    /* A word met again may write, and what is in a table moves then. */
+    const uint8_t *p = old.len ? arena_memdup(b->scratch, old.data, old.len) : (const uint8_t *)"";
+    if (!p)
+        return -ENOMEM;
+    for (const uint8_t *end = p + old.len; p < end;) {
+        struct word *w;
+        if (!packed_varint(&p, end, &distance) || distance == 0 || distance > UINT32_MAX)
+            return -EBADMSG;
+        number += distance;
+        if (number > UINT32_MAX)
+            return -EBADMSG;
+        while (i < b->n_document && b->document[i]->number < number)
+            i++;
+        r = 0;
+        if (i < b->n_document && b->document[i]->number == number)
+            w = b->document[i];
+        else
+            r = load_word(wr, b, (uint32_t)number, &w);
+        if (r < 0)
+            return r;
+        if (!had_own(wr, b, w))
+            return wr_status(wr);
+    }
+    return 0;
+}
+
+/* Counts the document for the words that it has now and had not, and no longer for those it had and has not. */
+static int change_words(struct wr *wr, struct batch *b, uint32_t doc)
+{
+    int r = read_old_words(wr, b, doc);
+
+    for (size_t i = 0; i < b->n_document && r == 0; i++)
+        if (b->document[i]->old != b->puts)
+            b->document[i]->documents++;
+    for (size_t i = 0; i < b->n_gone && r == 0; i++)
+        r = forget_word(wr, b, doc, b->gone[i]);
+    return r;
+}
+
+static void put_words_of(struct wr *wr, struct batch *b, uint32_t doc, bool is_new)
+{
+    struct key k = KEY_INIT;
+    uint8_t *bytes = arena_alloc(b->scratch, b->n_document * PACKED_VARINT_MAX + 1), *end = bytes;
+    uint32_t previous = 0;
+
+    if (!bytes) {
+        (void)wr_fail(wr, ENOMEM); /* sticky */
+        return;
+    }
+    for (size_t i = 0; i < b->n_document; i++) {
+        if (b->document[i]->own != b->puts)
+            continue;
+        end = packed_put_varint(end, b->document[i]->number - previous);
+        previous = b->document[i]->number;
+    }
+    key_u32(&k, doc);
+    if (is_new)
+        wr_append_bytes(wr, &T_SEARCH_WORDS_OF, &k, bytes, (size_t)(end - bytes));
+    else
+        wr_put_bytes(wr, &T_SEARCH_WORDS_OF, &k, bytes, (size_t)(end - bytes));
+}
+
+static void put_record(struct wr *wr, uint32_t doc, struct slice key, const struct facets *facets,
+                       bool is_new)
+{
+    uint8_t bytes[RECORD_HEAD + SEARCH_KEY_MAX +
+                  SEARCH_FACETS_MAX * (RECORD_FACET_HEAD + SEARCH_FACET_MAX)];
+    size_t len = RECORD_HEAD + key.len;
+    struct key k = KEY_INIT;
+
+    bytes[0] = (uint8_t)(facets->n - 1); /* all but ALL, which is the first */
+    bytes[1] = (uint8_t)key.len;
+    bytes[2] = (uint8_t)(key.len >> 8);
+    memcpy(bytes + RECORD_HEAD, key.data, key.len);
+    for (size_t i = 1; i < facets->n; i++) {
+        const struct facet *f = &facets->all[i];
+        bytes[len++] = f->column;
+        bytes[len++] = (uint8_t)f->value.len;
+        memcpy(bytes + len, f->value.data, f->value.len);
+        len += f->value.len;
+    }
+    key_u32(&k, doc);
+    if (is_new)
+        wr_append_bytes(wr, &T_SEARCH_DOCUMENT, &k, bytes, len);
+    else
+        wr_put_bytes(wr, &T_SEARCH_DOCUMENT, &k, bytes, len);
+}
+
+/* ---- put and delete ---- */
+
+static int find_document(struct wr *wr, struct slice key, uint32_t *ret)
+{
+    struct key k = KEY_INIT;
+    struct slice bytes;
+
+    int r = rd_get_bytes(wr_rd(wr), &T_SEARCH_KEY, key_bytes(&k, key.data, key.len), &bytes);
+    if (r < 0)
+        return r;
+    if (bytes.len != sizeof(*ret))
+        return -EBADMSG;
+    *ret = packed_load32(bytes.data);
+    return 0;
+}
+
+/* The facets a document has now; their bytes are copied to the scratch arena. */
+static int stored_facets(struct wr *wr, struct batch *b, uint32_t doc, struct facets *ret)
+{
+    struct key k = KEY_INIT;
+    struct slice bytes, key, rest;
+    struct facet f;
+    uint8_t n;
+
+    int r = rd_get_bytes(wr_rd(wr), &T_SEARCH_DOCUMENT, key_u32(&k, doc), &bytes);
+    if (r < 0)
+        return r == -ENOENT ? -EBADMSG : r;
+    uint8_t *copy = arena_memdup(b->scratch, bytes.data, bytes.len);
+    if (!copy)
+        return -ENOMEM;
+    if (!document_read_key((struct slice) { copy, bytes.len }, &key, &rest, &n))
+        return -EBADMSG;
+    *ret = (struct facets) { .all = { ALL }, .n = 1 };
+    for (; n > 0; n--) {
+        if (!read_facet(&rest, &f))
+            return -EBADMSG;
+        add_facet(ret, &f);
+    }
+    return rest.len == 0 ? 0 : -EBADMSG;
+}
+
+static int check(const struct search_document *d)
+{
+    if (d->key.len == 0 || d->key.len > SEARCH_KEY_MAX || d->n_facets > SEARCH_FACETS_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < d->n_fields; i++)
+        if (d->fields[i].weight == 0 || d->fields[i].weight > FIELD_WEIGHT_MAX ||
+            d->fields[i].usual_words > USUAL_WORDS_MAX)
+            return -EINVAL;
+    for (size_t i = 0; i < d->n_facets; i++) {
+        size_t len = strlen(d->facets[i].value);
+        if (len == 0 || len > SEARCH_FACET_MAX || d->facets[i].column == FACET_ALL)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+/* Begins another document: nothing is touched yet. */
+static void begin(struct wr *wr, struct batch *b)
+{
+    batch_ease(wr, b);
+    arena_reset(b->scratch);
+    b->puts++;
+    b->n_document = b->n_gone = 0;
+    b->touched = NULL;
+}
+
+static int put(struct wr *wr, struct batch *b, const struct search_document *d)
+{
+    struct facets from = { .n = 0 }, to = { .all = { ALL }, .n = 1 };
+    size_t words = 0;
+    uint32_t doc;
+
+    int r = find_document(wr, d->key, &doc);
+    bool is_new = r == -ENOENT;
+    if (is_new) {
+        struct key k = KEY_INIT;
+        if (b->next_document == UINT32_MAX)
+            return -EOVERFLOW;
+        doc = b->next_document++;
+        wr_put_bytes(wr, &T_SEARCH_KEY, key_bytes(&k, d->key.data, d->key.len), &doc, sizeof(doc));
+    } else if (r == 0) {
+        r = stored_facets(wr, b, doc, &from);
+    }
+    if (r < 0 && !is_new)
+        return r;
+
+    for (size_t i = 0; i < d->n_fields; i++)
+        if (!add_field(wr, b, &d->fields[i], &words))
+            return wr_status(wr);
+    if (b->n_document > 0)
+        qsort(b->document, b->n_document, sizeof(struct word *), compare_numbers);
+    r = change_words(wr, b, doc);
+    if (r < 0)
+        return r;
+    for (struct changes *c = b->touched; c; c = c->next)
+        batch_change(wr, b, c, doc, impact_of(c->weight));
+
+    for (size_t i = 0; i < d->n_facets; i++)
+        add_facet(&to, &(struct facet) {
+                           d->facets[i].column,
+                           { (const uint8_t *)d->facets[i].value, strlen(d->facets[i].value) } });
+    change_facets(wr, b, doc, &from, &to);
+    put_words_of(wr, b, doc, is_new);
+    put_record(wr, doc, d->key, &to, is_new);
+    return wr_status(wr);
+}
+
+void search_put(struct wr *wr, const struct search_document *document)
+{
+    struct batch *b = batch_of(wr);
+
+    if (!b)
+        return;
+    begin(wr, b);
+    int r = check(document);
+    if (r == 0)
+        r = put(wr, b, document);
+    if (r < 0)
+        (void)wr_fail(wr, -r); /* sticky: the caller asks wr_status() */
+}
+
+static int delete (struct wr *wr, struct batch *b, struct slice key)
+{
+    struct facets from, none = { .n = 0 };
+    struct key k = KEY_INIT;
+    uint32_t doc;
+
+    int r = find_document(wr, key, &doc);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    r = stored_facets(wr, b, doc, &from);
+    if (r < 0)
+        return r;
+    r = change_words(wr, b, doc);
+    if (r < 0)
+        return r;
+    change_facets(wr, b, doc, &from, &none);
+    wr_delete(wr, &T_SEARCH_KEY, key_bytes(&k, key.data, key.len));
+    k.len = 0;
+    key_u32(&k, doc);
+    wr_delete(wr, &T_SEARCH_WORDS_OF, &k);
+    wr_delete(wr, &T_SEARCH_DOCUMENT, &k);
+    return wr_status(wr);
+}
+
+void search_delete(struct wr *wr, struct slice key)
+{
+    struct batch *b = batch_of(wr);
+
+    if (!b)
+        return;
+    begin(wr, b);
+    int r = key.len == 0 || key.len > SEARCH_KEY_MAX ? -EINVAL : delete (wr, b, key);
+    if (r < 0)
+        (void)wr_fail(wr, -r); /* sticky: the caller asks wr_status() */
+}
+
+/* ---- synonyms ---- */
+
+int search_synonym_key(const struct text_token *tokens, size_t n, struct key *ret)
+{
+    struct key term;
+    size_t folded_len;
+
+    ret->len = 0;
+    ret->failed = false;
+    for (size_t i = 0; i < n; i++) {
+        search_term_key(tokens[i].word, &term, &folded_len);
+        if (i > 0)
+            key_u8(ret, ' ');
+        term.bytes[folded_len - 1] = '\0'; /* it ends there */
+        key_text_prefix(ret, (const char *)term.bytes);
+    }
+    return ret->failed || ret->len == 0 ? -EINVAL : 0;
+}
+
+static int synonym_put(struct wr *wr, struct batch *b, const char *words,
+                       const char *const *expansions, size_t n_expansions)
+{
+    struct text_token *tokens;
+    struct key k;
+    size_t n, len = 0;
+
+    if (n_expansions > SEARCH_EXPANSIONS_MAX)
+        return -EINVAL;
+    int r = text_words(b->scratch, words, strlen(words), PHRASE_WORDS_MAX + 1, &tokens, &n);
+    if (r < 0)
+        return r;
+    if (n == 0 || n > PHRASE_WORDS_MAX || search_synonym_key(tokens, n, &k) < 0)
+        return -EINVAL;
+    if (n_expansions == 0) {
+        wr_delete(wr, &T_SEARCH_SYNONYM, &k);
+        return wr_status(wr);
+    }
+    size_t words_len = strlen(words) + 1;
+    char *value =
+        words_len <= SEARCH_WORD_BYTES
+            ? arena_alloc(b->scratch, words_len + n_expansions * (EXPANSION_BYTES_MAX + 1))
+            : NULL;
+    if (!value)
+        return words_len <= SEARCH_WORD_BYTES ? -ENOMEM : -EINVAL;
+    memcpy(value, words, words_len);
+    len = words_len;
+    for (size_t i = 0; i < n_expansions; i++) {
+        size_t expansion_len = strlen(expansions[i]);
+        if (expansion_len == 0 || expansion_len > EXPANSION_BYTES_MAX)
+            return -EINVAL;
+        memcpy(value + len, expansions[i], expansion_len + 1);
+        len += expansion_len + 1;
+    }
+    wr_put_bytes(wr, &T_SEARCH_SYNONYM, &k, value, len);
+    return wr_status(wr);
+}
+
+void search_synonym_put(struct wr *wr, const char *words, const char *const *expansions,
+                        size_t n_expansions)
+{
+    struct batch *b = batch_of(wr);
+
+    if (!b)
+        return;
+    begin(wr, b);
+    int r = synonym_put(wr, b, words, expansions, n_expansions);
+    if (r < 0)
+        (void)wr_fail(wr, -r); /* sticky: the caller asks wr_status() */
+}

@@ -1,0 +1,65 @@
+/* search_lists.h - lists of documents in memory, and their union in order of worth: private to search_query.c and search_meaning.c (which decide
+ * what to look for) and search_lists.c (which reads, combines and ranks). */
+#pragma once
+#include "common/search_internal.h"
+
+/* Documents in ascending order, each with its impact: chunks as they are in the table, read only when they are needed, or
+ * postings that were made of others. */
+struct list {
+    struct chunk *chunks;
+    size_t n_chunks;
+    struct posting *postings; /* when there are no chunks */
+    uint32_t n;               /* postings in all */
+    uint32_t most;            /* postings of the largest chunk */
+    uint32_t percent;         /* what an impact counts; a term with other dots counts for less */
+    float factor;             /* what an impact of 1 is worth */
+};
+
+/* A word of the query: a document is worth for it what the best of its lists gives. */
+struct group {
+    struct list *lists;
+    size_t n, room;
+};
+
+struct lists {
+    const struct rd *rd;
+    struct arena *work;
+    uint32_t documents;     /* in the index */
+    uint32_t next_document; /* no document has this number or a higher one */
+    uint32_t postings_left; /* how many more this query may read, */
+    uint32_t terms_left;    /* and of how many terms */
+    bool cut;               /* one of these ran out */
+};
+
+/* Reads a word's postings. Terms that differ from it only in their dots count for less, unless it has none. An unknown word
+ * has an empty list. */
+int list_read(struct lists *ls, const char *word, struct list *ret) must_check;
+/* Documents in all of the lists, worth their average there. */
+int list_intersect(struct lists *ls, const struct list *lists, size_t n,
+                   struct list *ret) must_check;
+/* How telling it is that a document is among so many (BM25's idf). */
+float list_rarity(const struct lists *ls, double documents);
+
+/* What to rank: documents of any group, that are in `pass` (NULL: all). Without groups: those of `pass`. */
+struct ranking {
+    const struct group *groups;
+    size_t n_groups;
+    const struct document_set *pass;
+    const struct document_set *boost_sets; /* one for each of request.boosts */
+    const struct search_boost *boosts;
+    size_t n_boosts;
+    struct document_set
+        *matches;  /* NULL, or gets all documents of any group, whether they pass or not */
+    size_t wanted; /* the best so many */
+};
+
+struct ranked {
+    float score;
+    uint32_t doc;
+};
+
+/* The best first; equals in document order. `ret` has room for `wanted`. */
+int list_rank(struct lists *ls, const struct ranking *ranking, struct ranked *ret, size_t *ret_n,
+              uint32_t *ret_total) must_check;
+/* An empty set with room for all documents. */
+int document_set_make(struct lists *ls, struct document_set *ret) must_check;

@@ -1,0 +1,487 @@
+/* search_meaning.c - what the words of a query may mean.
+ *
+ * For each word, in this order, and no further than until something is found:
+ *
+ *   whole    the word in any inflection, with or without its dots, and what it is a synonym of;
+ *   parts    where that is rare or absent: documents with all parts of the compound;
+ *   joined   documents with both of two words that were written as one ("noaksark");
+ *   begin    words that begin with it;
+ *   typo     the nearest words of the dictionary ("menade du");
+ *   some     documents with any part of the compound; of a dictionary word, which was hardly misspelt, before all the guesses.
+ *
+ * "Some parts" before "typo" was tried and is bad for other words: a misspelt compound usually has one part that is right.
+ * A rare compound is looked for by its parts too: that somebody else wrote it in one word does not make theirs the answer. */
+#include "common/search_meaning.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    LISTS_MAX = 96,          /* of a word */
+    PHRASE_WORDS = 4,        /* of a synonym */
+    RARE_AT_LEAST = 5,       /* documents; and */
+    RARE_ONE_IN = 1000,      /* of all documents */
+    TYPO_WORDS = 4,          /* of the dictionary that one may have meant */
+    TYPO_LETTERS = 4,        /* shorter words are taken as they are; */
+    TYPO_TWO_LETTERS = 8,    /* from here on two letters may be wrong, */
+    TYPO_THREE_LETTERS = 10, /* from here on three, if all else fails */
+    GUESSED_SYNONYMS = 2,    /* words with synonyms that one may have meant */
+    BEGIN_LETTERS = 3,
+    JOINED_LETTERS = 3, /* of each of the two; bytes */
+    TYPE_AHEAD_LETTERS = 2,
+    STEMS_MAX = 96,
+};
+
+/* What a document is worth by each of the ways, against the word itself. */
+#define BY_WORD     1.0F
+#define BY_SYNONYM  0.8F
+#define BY_PARTS    0.7F
+#define BY_JOINED   0.7F
+#define BY_TYPO     0.7F
+#define BY_TYPO_TWO 0.5F
+#define BY_BEGIN    0.6F
+#define BY_SOME     0.3F
+
+bool meaning_is_filler(const char *word)
+{
+    static const char *const fillers[] = {
+        "att",  "av",    "den",    "det",  "de",  "dig",  "där",   "då",   "ej",  "eller", "en",
+        "ett",  "finns", "från",   "för",  "ha",  "han",  "har",   "hon",  "hos", "hur",   "i",
+        "inom", "jag",   "kan",    "man",  "med", "mig",  "min",   "mitt", "mot", "mina",  "när",
+        "och",  "om",    "på",     "ska",  "som", "till", "under", "ur",   "vad", "var",   "vi",
+        "vid",  "vilka", "vilken", "vill", "är",  "åt",   "the",   "of",   "and", "for",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(fillers); i++)
+        if (strcmp(word, fillers[i]) == 0)
+            return true;
+    return false;
+}
+
+/* ---- building up ---- */
+
+static int add_list(struct query *q, struct group *g, struct list l)
+{
+    if (l.n == 0)
+        return 0;
+    if (g->n == g->room) {
+        if (g->n == LISTS_MAX) {
+            q->lists.cut = true;
+            return 0;
+        }
+        size_t more = g->room ? g->room * 2 : 4;
+        struct list *grown = arena_alloc(q->lists.work, more * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        if (g->n > 0)
+            memcpy(grown, g->lists, g->n * sizeof(*grown));
+        g->lists = grown;
+        g->room = more;
+    }
+    l.factor *= (float)l.percent / 100.0F;
+    g->lists[g->n++] = l;
+    return 0;
+}
+
+/* Remembers for highlights what documents may have matched by. */
+static int add_stem(struct query *q, const char *folded, size_t len, bool prefix)
+{
+    struct search_result *result = q->result;
+
+    if (!result->stems) {
+        result->stems = arena_calloc(q->arena, STEMS_MAX, sizeof(*result->stems));
+        if (!result->stems)
+            return -ENOMEM;
+    }
+    for (size_t i = 0; i < result->n_stems; i++)
+        if (strlen(result->stems[i].folded_stem) == len &&
+            memcmp(result->stems[i].folded_stem, folded, len) == 0 &&
+            result->stems[i].prefix == prefix)
+            return 0;
+    if (result->n_stems == STEMS_MAX)
+        return 0;
+    char *copy = arena_strndup(q->arena, folded, len);
+    if (!copy)
+        return -ENOMEM;
+    result->stems[result->n_stems++] = (struct search_stem) { copy, prefix };
+    return 0;
+}
+
+/* Reads a word's list, and notes its stem if it is not empty. */
+static int read_word(struct query *q, const char *word, struct list *ret)
+{
+    struct key term;
+    size_t folded_len;
+
+    int r = list_read(&q->lists, word, ret);
+    if (r < 0 || ret->n == 0)
+        return r;
+    search_term_key(word, &term, &folded_len);
+    return add_stem(q, (const char *)term.bytes, folded_len - 1, false);
+}
+
+/* Documents with all of the words, worth the average of them. */
+static int read_all(struct query *q, const char *const *words, size_t n, float weight,
+                    struct list *ret)
+{
+    struct list lists[SEARCH_QUERY_WORDS];
+    float rarity = 0;
+
+    *ret = (struct list) { 0 };
+    if (n > ARRAY_LEN(lists))
+        n = ARRAY_LEN(lists);
+    for (size_t i = 0; i < n; i++) {
+        int r = list_read(&q->lists, words[i], &lists[i]);
+        if (r < 0 || lists[i].n == 0)
+            return r;
+        rarity += list_rarity(&q->lists, lists[i].n) / (float)n;
+    }
+    int r = list_intersect(&q->lists, lists, n, ret);
+    if (r < 0 || ret->n == 0)
+        return r;
+    ret->factor = weight * rarity;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct key term;
+        size_t folded_len;
+        search_term_key(words[i], &term, &folded_len);
+        r = add_stem(q, (const char *)term.bytes, folded_len - 1, false);
+    }
+    return r;
+}
+
+/* ---- the ways to a word's documents ---- */
+
+/* *ret_documents: how many have the word itself. */
+static int add_whole(struct query *q, size_t at, uint32_t *ret_documents)
+{
+    struct list l;
+
+    int r = read_word(q, q->tokens[at].word, &l);
+    if (r < 0)
+        return r;
+    *ret_documents = l.n;
+    l.factor = BY_WORD * list_rarity(&q->lists, l.n);
+    return add_list(q, &q->groups[at], l);
+}
+
+/* The smallest parts of the word. Fewer than two: it is no compound. */
+static int parts_of(struct query *q, size_t at, const char *ret[TEXT_PARTS_MAX], size_t *ret_n)
+{
+    struct text_part *parts;
+    size_t n = 0;
+
+    *ret_n = 0;
+    int r = text_compound(q->lists.work, q->tokens[at].word, &parts, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (parts[i].leaf && parts[i].word[0] && *ret_n < TEXT_PARTS_MAX)
+            ret[(*ret_n)++] = parts[i].word;
+    return r;
+}
+
+static int add_parts(struct query *q, size_t at, const char *const *parts, size_t n)
+{
+    struct list l;
+
+    int r = read_all(q, parts, n, BY_PARTS, &l);
+    return r < 0 ? r : add_list(q, &q->groups[at], l);
+}
+
+static int add_some(struct query *q, size_t at, const char *const *parts, size_t n)
+{
+    struct list l;
+    int r = 0;
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = read_word(q, parts[i], &l);
+        l.factor = BY_SOME * list_rarity(&q->lists, l.n);
+        if (r == 0)
+            r = add_list(q, &q->groups[at], l);
+    }
+    return r;
+}
+
+/* Two words written as one, wherever both are in the same documents. */
+static int add_joined(struct query *q, size_t at)
+{
+    const char *word = q->tokens[at].word;
+    size_t len = strlen(word);
+    struct list left, all;
+    int r = 0;
+
+    if (len > SEARCH_WORD_BYTES)
+        return 0;
+    for (size_t cut = JOINED_LETTERS; cut + JOINED_LETTERS <= len && r == 0; cut++) {
+        char first[SEARCH_WORD_BYTES + 1];
+        if (((uint8_t)word[cut] & 0xc0) == 0x80)
+            continue;
+        memcpy(first, word, cut);
+        first[cut] = '\0';
+        r = list_read(&q->lists, first, &left);
+        if (r < 0 || left.n == 0)
+            continue;
+        r = read_all(q, (const char *const[]) { first, word + cut }, 2, BY_JOINED, &all);
+        if (r == 0)
+            r = add_list(q, &q->groups[at], all);
+    }
+    return r;
+}
+
+/* Words of the dictionary as one thing: what they have together tells how rare it is. */
+static int add_candidates(struct query *q, size_t at, const struct candidate *c, size_t n,
+                          float weight, bool prefix)
+{
+    struct group *g = &q->groups[at];
+    size_t before = g->n;
+    double documents = 1;
+    struct list l;
+
+    for (size_t i = 0; i < n; i++) {
+        int r = prefix ? list_read(&q->lists, c[i].word, &l) : read_word(q, c[i].word, &l);
+        if (r == 0)
+            r = add_list(q, g, l);
+        if (r < 0)
+            return r;
+        if (l.n > documents)
+            documents = l.n;
+    }
+    for (size_t i = before; i < g->n; i++)
+        g->lists[i].factor =
+            weight * list_rarity(&q->lists, documents) * (float)g->lists[i].percent / 100.0F;
+    return 0;
+}
+
+/* ---- synonyms ---- */
+
+static int add_meaning(struct query *q, size_t from, size_t to, const char *expansion)
+{
+    struct search_result *result = q->result;
+    const size_t most = SEARCH_QUERY_WORDS * 2;
+
+    if (result->n_meanings == most)
+        return 0;
+    if (!result->meanings) {
+        result->meanings = arena_calloc(q->arena, most, sizeof(*result->meanings));
+        if (!result->meanings)
+            return -ENOMEM;
+    }
+    char *copy = arena_strdup(q->arena, expansion);
+    if (!copy)
+        return -ENOMEM;
+    result->meanings[result->n_meanings++] =
+        (struct search_meaning) { q->tokens[from].start, q->tokens[to - 1].end, copy };
+    return 0;
+}
+
+/* Documents with all words of an expansion count for each word of the phrase. */
+static int add_expansion(struct query *q, size_t from, size_t to, const char *expansion)
+{
+    const char *words[SEARCH_QUERY_WORDS];
+    struct text_token *tokens;
+    struct list l;
+    size_t n, n_words = 0;
+
+    int r = text_tokens(q->lists.work, expansion, strlen(expansion), ARRAY_LEN(words), &tokens, &n);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++)
+        if (!meaning_is_filler(tokens[i].word))
+            words[n_words++] = tokens[i].word;
+    r = read_all(q, words, n_words, BY_SYNONYM, &l);
+    for (size_t i = from; i < to && r == 0; i++)
+        if (q->counts[i])
+            r = add_list(q, &q->groups[i], l);
+    return r < 0 ? r : add_meaning(q, from, to, expansion);
+}
+
+/* What a phrase stands for, given as its words; it is in the place of the query's words [from, to). */
+static int add_synonyms_of(struct query *q, const struct text_token *phrase, size_t n, size_t from,
+                           size_t to)
+{
+    struct slice value;
+    struct key k;
+
+    if (search_synonym_key(phrase, n, &k) < 0)
+        return 0;
+    int r = rd_get_bytes(q->lists.rd, &T_SEARCH_SYNONYM, &k, &value);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (value.len == 0 || value.data[value.len - 1] != 0)
+        return -EBADMSG;
+    /* The words as given come first. */
+    for (size_t at = strlen((const char *)value.data) + 1; at < value.len && r == 0;) {
+        const char *expansion = (const char *)value.data + at;
+        r = add_expansion(q, from, to, expansion);
+        at += strlen(expansion) + 1;
+    }
+    return r;
+}
+
+/* The same of words that have synonyms and that one of the query may have meant. */
+static int add_synonyms_like(struct query *q, size_t at, const struct candidate *c, size_t n)
+{
+    struct text_token *phrase;
+    size_t n_phrase;
+    int r = 0;
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = text_tokens(q->lists.work, c[i].word, strlen(c[i].word), PHRASE_WORDS, &phrase,
+                        &n_phrase);
+        if (r == 0)
+            r = add_synonyms_of(q, phrase, n_phrase, at, at + 1);
+    }
+    return r;
+}
+
+int meaning_add_synonyms(struct query *q)
+{
+    int r = 0;
+
+    for (size_t from = 0; from < q->n_tokens; from++)
+        for (size_t to = from + 1; to <= q->n_tokens && to - from <= PHRASE_WORDS && r == 0; to++)
+            r = add_synonyms_of(q, q->tokens + from, to - from, from, to);
+    return r;
+}
+
+/* ---- guesses ---- */
+
+/* Leaves one word for each term: inflections of one would be read again and again. */
+static size_t one_per_term(struct candidate *c, size_t n)
+{
+    struct key term, other;
+    size_t kept = 0, folded_len;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t j = 0;
+        search_term_key(c[i].word, &term, &folded_len);
+        for (; j < kept; j++) {
+            search_term_key(c[j].word, &other, &folded_len);
+            if (other.len == term.len && memcmp(other.bytes, term.bytes, term.len) == 0)
+                break;
+        }
+        if (j == kept)
+            c[kept++] = c[i];
+    }
+    return kept;
+}
+
+static int add_begin(struct query *q, size_t at, float weight)
+{
+    struct candidate found[CANDIDATES_MAX];
+    const char *folded = q->tokens[at].folded;
+    size_t n = 0;
+
+    int r = dictionary_prefix(q->lists.rd, &T_SEARCH_WORD, q->lists.work, folded, ARRAY_LEN(found),
+                              &q->dictionary, found, &n);
+    if (r < 0)
+        return r;
+    if (n == 0) {
+        r = dictionary_prefix(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, folded,
+                              GUESSED_SYNONYMS, &q->dictionary, found, &n);
+        return r < 0 ? r : add_synonyms_like(q, at, found, n);
+    }
+    r = add_stem(q, folded, strlen(folded), true);
+    if (r < 0)
+        return r;
+    return add_candidates(q, at, found, one_per_term(found, n), weight, true);
+}
+
+static int add_correction(struct query *q, size_t at, const char *word)
+{
+    struct search_result *result = q->result;
+    const struct text_token *t = &q->tokens[at];
+
+    if (!result->corrections) {
+        result->corrections =
+            arena_calloc(q->arena, SEARCH_QUERY_WORDS, sizeof(*result->corrections));
+        if (!result->corrections)
+            return -ENOMEM;
+    }
+    char *copy = arena_strdup(q->arena, word);
+    if (!copy)
+        return -ENOMEM;
+    result->corrections[result->n_corrections++] =
+        (struct search_correction) { t->start, t->end, copy };
+    return 0;
+}
+
+static int add_typo(struct query *q, size_t at, unsigned distance)
+{
+    struct candidate found[TYPO_WORDS];
+    size_t n = 0;
+
+    int r = dictionary_near(q->lists.rd, &T_SEARCH_WORD, q->lists.work, q->tokens[at].folded,
+                            distance, ARRAY_LEN(found), &q->dictionary, found, &n);
+    if (r == 0)
+        r = add_candidates(q, at, found, one_per_term(found, n),
+                           distance > 1 ? BY_TYPO_TWO : BY_TYPO, false);
+    if (r == 0 && n == 0) {
+        struct key term;
+        size_t folded_len;
+        search_term_key(q->tokens[at].word, &term,
+                        &folded_len); /* a zero follows the folded stem */
+        r = dictionary_near(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, (const char *)term.bytes,
+                            distance, GUESSED_SYNONYMS, &q->dictionary, found, &n);
+        if (r == 0)
+            r = add_synonyms_like(q, at, found, n);
+    }
+    if (r == 0 && q->groups[at].n > 0)
+        r = add_correction(q, at, found[0].word);
+    return r;
+}
+
+/* How many letters of the word may be wrong. */
+static unsigned typo_distance(const char *folded)
+{
+    size_t letters = strlen(folded);
+
+    if (letters < TYPO_LETTERS || strpbrk(folded, "0123456789"))
+        return 0;
+    return letters < TYPO_TWO_LETTERS ? 1 : letters < TYPO_THREE_LETTERS ? 2 : 3;
+}
+
+/* Nothing has the word, nor all of its parts. */
+static int add_fallbacks(struct query *q, size_t at, const char *const *parts, size_t n_parts)
+{
+    const struct group *g = &q->groups[at];
+    const char *folded = q->tokens[at].folded;
+    unsigned distance = typo_distance(folded);
+    int r = 0;
+
+    if (text_is_known(q->tokens[at].word))
+        r = add_some(q, at, parts, n_parts);
+    if (r == 0 && g->n == 0)
+        r = add_joined(q, at);
+    if (r == 0 && g->n == 0 && strlen(folded) >= BEGIN_LETTERS)
+        r = add_begin(q, at, BY_BEGIN);
+    if (r == 0 && g->n == 0 && distance >= 1)
+        r = add_typo(q, at, 1);
+    if (r == 0 && g->n == 0 && distance >= 2)
+        r = add_typo(q, at, 2);
+    if (r == 0 && g->n == 0)
+        r = add_some(q, at, parts, n_parts);
+    if (r == 0 && g->n == 0 && distance >= 3)
+        r = add_typo(q, at, 3);
+    return r;
+}
+
+int meaning_find_word(struct query *q, size_t at, bool unfinished)
+{
+    const char *parts[TEXT_PARTS_MAX];
+    struct group *g = &q->groups[at];
+    uint32_t documents = 0, rare = q->lists.documents / RARE_ONE_IN;
+    size_t n_parts = 0;
+
+    if (rare < RARE_AT_LEAST)
+        rare = RARE_AT_LEAST;
+    int r = add_whole(q, at, &documents);
+    if (r == 0 && unfinished && strlen(q->tokens[at].folded) >= TYPE_AHEAD_LETTERS)
+        r = add_begin(q, at, BY_BEGIN);
+    if (r < 0 || documents > rare)
+        return r;
+    r = parts_of(q, at, parts, &n_parts);
+    if (r == 0 && n_parts > 1)
+        r = add_parts(q, at, parts, n_parts);
+    if (r == 0 && g->n == 0)
+        r = add_fallbacks(q, at, parts, n_parts);
+    return r;
+}

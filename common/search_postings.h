@@ -1,0 +1,56 @@
+/* search_postings.h - the bytes of a posting list: which documents hold a term, and how much each is worth for it.
+ *
+ * A list is cut into chunks. Where, depends on nothing but the documents in it: a document for which
+ * postings_is_boundary() holds begins a chunk, and so does the list's first. One document in 128 is such a boundary, evenly
+ * spread, so chunks are of about that many postings and a change touches one chunk or two; and whatever the order in
+ * which a list came about, its chunks are the same, byte for byte.
+ *
+ *   chunk   (first document) -> impact                                                       of one posting; of more:
+ *                               varint how many, largest impact, impact, { varint (document - previous - 1), impact } ...
+ *
+ * An impact is 1 to 255. Its head lets a reader count a chunk, or leave it out, without reading on. Bytes come from a disk:
+ * reading checks them, the head against what follows. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/macros.h"
+
+struct posting {
+    uint32_t doc;
+    uint8_t impact; /* among changes: 0 takes the document out */
+};
+
+enum { POSTING_BYTES_MAX = 6, POSTINGS_HEAD_BYTES_MAX = 6 };
+
+/* Multiplying by the golden ratio spreads even a run of documents so that any 128 hold about one. */
+static inline bool postings_is_boundary(uint32_t doc)
+{
+    return doc * UINT32_C(0x9e3779b1) >> 25 == 0;
+}
+
+/* A chunk as a table has it. */
+struct chunk {
+    const uint8_t *bytes; /* after the head */
+    uint32_t len_bytes;
+    uint32_t first; /* the document in its key */
+    uint32_t n;
+    uint8_t largest; /* impact */
+};
+
+/* Reads a chunk's head. False: the bytes are no chunk. `n` then is no more than the bytes can hold. */
+bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes,
+                   struct chunk *ret) must_check;
+/* Reads its `n` postings. 0, or -EBADMSG when the bytes are no chunk. */
+int postings_read(const struct chunk *c, struct posting *ret) must_check;
+
+/* Writes one chunk of `n` >= 1 postings in ascending order; `to` has room for the head and POSTING_BYTES_MAX each. */
+size_t postings_write(const struct posting *postings, size_t n, uint8_t *to);
+
+/* How many of the `n` postings belong to the chunk that begins with the first. */
+size_t postings_chunk(const struct posting *postings, size_t n);
+
+/* Folds changes into postings, both ascending with each document once. `ret` has room for both. Returns how many. */
+size_t postings_change(const struct posting *postings, size_t n, const struct posting *changes,
+                       size_t n_changes, struct posting *ret);

@@ -1,0 +1,127 @@
+#include "common/search_postings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int read_bytes(uint32_t first, const void *bytes, size_t len, struct posting *ret,
+                      size_t room)
+{
+    struct chunk c;
+
+    if (!postings_head(first, bytes, len, &c))
+        return -EBADMSG;
+    assert_true(c.n <= room);
+    int r = postings_read(&c, ret);
+    return r < 0 ? r : (int)c.n;
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    const struct posting in[] = { { 7, 1 },      { 8, 255 },         { 136, 9 },       { 265, 8 },
+                                  { 100000, 7 }, { 4000000000U, 6 }, { UINT32_MAX, 5 } };
+    struct posting out[ARRAY_LEN(in)];
+    uint8_t bytes[POSTINGS_HEAD_BYTES_MAX + ARRAY_LEN(in) * POSTING_BYTES_MAX];
+    struct chunk c;
+
+    for (size_t n = 1; n <= ARRAY_LEN(in); n++) {
+        size_t len = postings_write(in, n, bytes);
+        assert_true(len <= sizeof(bytes));
+        assert_int_equal(read_bytes(7, bytes, len, out, ARRAY_LEN(out)), n);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(out[i].doc, in[i].doc);
+            assert_int_equal(out[i].impact, in[i].impact);
+        }
+        assert_true(postings_head(7, bytes, len, &c));
+        assert_int_equal(c.largest, n > 1 ? 255 : 1);
+    }
+}
+
+static void test_damaged_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t len;
+        uint32_t first;
+    } bad[] = {
+        { "", 0, 1 },                                     /* nothing */
+        { "\x00", 1, 1 },                                 /* no impact */
+        { "\x02\x05", 2, 1 },                             /* a head alone */
+        { "\x02\x05\x05\x01", 4, 1 },                     /* a document without its impact */
+        { "\x02\x05\x05\x01\x00", 5, 1 },                 /* with impact 0 */
+        { "\x02\x05\x00\x01\x05", 5, 1 },                 /* the first with impact 0 */
+        { "\x01\x05\x05", 3, 1 },                         /* one posting needs no head */
+        { "\x03\x05\x05\x01\x05", 5, 1 },                 /* fewer than the head says */
+        { "\x02\x05\x05\x01\x05\x01\x05", 7, 1 },         /* more */
+        { "\x02\x06\x05\x01\x05", 5, 1 },                 /* none has the largest impact */
+        { "\x02\x04\x05\x01\x03", 5, 1 },                 /* one has a larger */
+        { "\xff\xff\xff\xff\x0f\x05\x05\x01\x05", 9, 1 }, /* far more than there is room for */
+        { "\x02\x07\x05\x81", 4, 1 },                     /* a distance cut off */
+        { "\x02\x07\x05\x81\x00\x07", 6, 1 },             /* a distance spelt too long */
+        { "\x02\x07\x05\xff\xff\xff\xff\x1f\x07", 9, 1 }, /* a distance of 33 bits */
+        { "\x02\x07\x05\xff\xff\xff\xff\xff\xff\x07", 10, 1 },
+        { "\x02\x07\x05\x00\x07", 5, UINT32_MAX }, /* past the last document */
+        { "\x02\x07\x05\xfe\xff\xff\xff\x0f\x07", 9, 2 },
+    };
+    struct posting out[16];
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(read_bytes(bad[i].first, bad[i].bytes, bad[i].len, out, ARRAY_LEN(out)),
+                         -EBADMSG);
+}
+
+static void test_changes(void **state)
+{
+    (void)state;
+    const struct posting old[] = { { 2, 20 }, { 4, 40 }, { 6, 60 } };
+    const struct posting changes[] = { { 1, 1 }, { 2, 0 }, { 3, 0 }, { 4, 44 }, { 9, 9 } };
+    struct posting out[8];
+
+    size_t n = postings_change(old, 3, changes, 5, out);
+    assert_int_equal(n, 4);
+    const struct posting expected[] = { { 1, 1 }, { 4, 44 }, { 6, 60 }, { 9, 9 } };
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(out[i].doc, expected[i].doc);
+        assert_int_equal(out[i].impact, expected[i].impact);
+    }
+}
+
+/* Runs of any density are cut into chunks of a size that is neither tiny nor large. */
+static void test_chunk_sizes(void **state)
+{
+    (void)state;
+    static struct posting all[100000];
+
+    for (uint32_t step = 1; step <= 7; step++) {
+        size_t n = ARRAY_LEN(all), chunks = 0, largest = 0;
+        for (uint32_t i = 0; i < n; i++)
+            all[i] = (struct posting) { i * step + 1, 1 };
+        for (size_t i = 0, len; i < n; i += len, chunks++) {
+            len = postings_chunk(all + i, n - i);
+            largest = len > largest ? len : largest;
+            assert_true(i == 0 || postings_is_boundary(all[i].doc));
+        }
+        assert_in_range(n / chunks, 100, 160);
+        assert_true(largest <= 1024);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_damaged_bytes),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_chunk_sizes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

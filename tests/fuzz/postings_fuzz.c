@@ -1,0 +1,111 @@
+/* postings_fuzz.c - chunks of postings: arbitrary bytes never lead astray, what is read ascends and is written back as the same
+ * bytes, and a change does to a chunk what it does to a plain array. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/search_internal.h"
+
+enum { POSTINGS = 4096 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void read_back(uint32_t first, const uint8_t *data, size_t len)
+{
+    static struct posting postings[POSTINGS];
+    static uint8_t bytes[POSTINGS_HEAD_BYTES_MAX + POSTINGS * POSTING_BYTES_MAX];
+    struct chunk c;
+
+    if (!postings_head(first, data, len, &c))
+        return;
+    check(c.n <= len);
+    if (c.n > POSTINGS || postings_read(&c, postings) < 0)
+        return;
+    check(postings[0].doc == first);
+    for (uint32_t i = 0; i < c.n; i++) {
+        check(postings[i].impact > 0 && postings[i].impact <= c.largest);
+        check(i == 0 || postings[i].doc > postings[i - 1].doc);
+    }
+    /* The count is the one number that may be spelt in a longer way; the head refuses that. */
+    size_t written = postings_write(postings, c.n, bytes);
+    check(written == len && memcmp(bytes, data, len) == 0);
+}
+
+/* Two ascending runs from the input; the merged one must be the plain union with the second winning. */
+static void change(const uint8_t *data, size_t len)
+{
+    static struct posting old[256], changes[256], merged[512];
+    static uint8_t plain[65536];
+    size_t n[2] = { 0, 0 };
+    uint32_t doc[2] = { 0, 0 };
+
+    memset(plain, 0, sizeof(plain));
+    for (; len >= 3; data += 3, len -= 3) {
+        int which = data[0] & 1;
+        doc[which] += 1 + data[1];
+        if (n[which] == 256 || doc[which] >= sizeof(plain))
+            break;
+        if (which == 0)
+            old[n[0]++] = (struct posting) { doc[0], data[2] ? data[2] : 1 };
+        else
+            changes[n[1]++] = (struct posting) { doc[1], data[2] };
+    }
+    for (size_t i = 0; i < n[0]; i++)
+        plain[old[i].doc] = old[i].impact;
+    for (size_t i = 0; i < n[1]; i++)
+        plain[changes[i].doc] = changes[i].impact;
+    size_t out = postings_change(old, n[0], changes, n[1], merged), i = 0;
+    for (uint32_t d = 0; d < sizeof(plain); d++) {
+        if (plain[d] == 0)
+            continue;
+        check(i < out && merged[i].doc == d && merged[i].impact == plain[d]);
+        i++;
+    }
+    check(i == out);
+    for (i = 0; i < out;) {
+        size_t chunk = postings_chunk(merged + i, out - i);
+        check(chunk >= 1 && i + chunk <= out);
+        i += chunk;
+    }
+}
+
+static void facet(const uint8_t *data, size_t len)
+{
+    uint64_t bits[FACET_BLOCK_WORDS], again[FACET_BLOCK_WORDS];
+    uint8_t bytes[FACET_BLOCK_BYTES];
+
+    if (!facet_block_read((struct slice) { data, len }, bits))
+        return;
+    size_t written = facet_block_write(bits, bytes);
+    if (written == 0)
+        return;
+    check(facet_block_read((struct slice) { bytes, written }, again));
+    check(memcmp(bits, again, sizeof(bits)) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct dictionary_word w;
+    struct slice key, facets;
+    uint32_t first;
+    uint8_t n;
+
+    if (len < sizeof(first))
+        return 0;
+    memcpy(&first, data, sizeof(first));
+    read_back(first, data + sizeof(first), len - sizeof(first));
+    read_back(1, data, len);
+    change(data, len);
+    facet(data, len);
+    (void)dictionary_read((struct slice) { data, len / 2 },
+                          (struct slice) { data + len / 2, len - len / 2 },
+                          &w); /* may say no, must not go astray */
+    if (document_read_key((struct slice) { data, len }, &key, &facets, &n))
+        check(key.len + facets.len < len);
+    return 0;
+}
