@@ -358,10 +358,14 @@ static void begin_drain(struct loop *l)
     trace_log(TRACE_INFO, "stopping", NULL);
 }
 
-static void take_back(struct service *s)
+static void take_commits(struct service *s)
 {
     for (struct commit *c; (c = bus_take(s->writer));)
         intake_committed(s, c);
+}
+
+static void take_jobs(struct service *s)
+{
     for (struct parcel *p; (p = bus_take(s->pool));)
         intake_job_done(s, p);
 }
@@ -396,7 +400,11 @@ static void run_loop(struct loop *l)
         s->turn_us = s->now_us = clock_us();
         s->turn_ms = wall_ms();
         if (r > 0) {
-            take_back(s);
+            /* Asking a socket where nothing waits is a system call. */
+            if (items[0].readable)
+                take_commits(s);
+            if (items[4].readable)
+                take_jobs(s);
             if (items[1].readable)
                 intake_turn(s, &s->call);
             if (items[2].readable)
@@ -473,7 +481,8 @@ static int serve(struct service *s, const struct options *o, int signals, struct
     (void)pthread_join(writer, NULL); /* made above */
     if (r == 0)
         (void)pthread_join(pool, NULL); /* made above */
-    take_back(s);
+    take_commits(s);
+    take_jobs(s);
     return r;
 }
 

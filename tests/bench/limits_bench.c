@@ -227,7 +227,7 @@ struct range {
 struct reader {
     void *socket;
     struct range ranges[RANGES];
-    uint64_t next, events;
+    uint64_t next, events, bytes;
     size_t under_way;
 };
 
@@ -265,25 +265,24 @@ static bool take_frame(struct reader *r)
     int size = zmq_msg_recv(&message, r->socket, 0);
     const uint8_t *at = zmq_msg_data(&message), *end = at + (size > 0 ? size : 0);
     bool good = size > 0;
+    r->bytes += (uint64_t)(end - at);
     while (good && at < end)
         good = read_answer(&at, end, &answer) && take_answer(r, &answer);
     zmq_msg_close(&message);
     return good;
 }
 
-/* Gets all events of a log, as a subscriber does that begins at 1. Returns how many came, or 0. */
-static uint64_t get_all_events(void *socket)
+/* Gets all events of a log, as a subscriber does that begins at 1. */
+static bool get_all_events(struct reader *r)
 {
-    struct reader r = { .socket = socket, .next = 1, .under_way = RANGES };
-
     for (size_t i = 0; i < RANGES; i++) {
-        begin_range(&r, i);
-        ask_events(socket, i, r.ranges[i].from, r.ranges[i].end);
+        begin_range(r, i);
+        ask_events(r->socket, i, r->ranges[i].from, r->ranges[i].end);
     }
-    while (r.under_way > 0)
-        if (!take_frame(&r))
-            return 0;
-    return r.events;
+    while (r->under_way > 0)
+        if (!take_frame(r))
+            return false;
+    return r->events > 0;
 }
 
 static int measure_events(char **a)
@@ -294,16 +293,18 @@ static int measure_events(char **a)
     zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
     zmq_connect(socket, a[0]);
     double begin = now_s();
-    uint64_t events = get_all_events(socket);
+    struct reader reader = { .socket = socket, .next = 1, .under_way = RANGES };
+    bool good = get_all_events(&reader);
     double seconds = now_s() - begin;
-    if (events)
-        printf("{\"per_second\":%.1f,\"events\":%lu}\n", (double)events / seconds,
-               (unsigned long)events);
+    if (good)
+        printf("{\"per_second\":%.1f,\"events\":%lu,\"range_events\":%d,\"range_bytes\":%.0f}\n",
+               (double)reader.events / seconds, (unsigned long)reader.events, RANGE_EVENTS,
+               (double)reader.bytes * RANGE_EVENTS / (double)reader.events);
     else
         fprintf(stderr, "limits_bench: ReadEvents does not get on\n");
     zmq_close(socket);
     zmq_ctx_term(context);
-    return events ? 0 : 1;
+    return good ? 0 : 1;
 }
 
 /* A subscriber that takes everything and does nothing with it. */
