@@ -363,7 +363,10 @@ static void score_all(struct fixture *f, const char *const *words, size_t n, dou
 
 static uint32_t document_of(const struct search_hit *hit)
 {
-    return (uint32_t)strtoul((const char *)hit->key.data + 1, NULL, 10);
+    char key[16];
+
+    (void)snprintf(key, sizeof(key), "%.*s", (int)hit->key.len, (const char *)hit->key.data);
+    return (uint32_t)strtoul(key + 1, NULL, 10);
 }
 
 /* Every hit has its score, no better one was left out, and none is missing. */
