@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
 
@@ -89,8 +88,6 @@ static void histograms_are_cumulative(void **state)
 static void promtool_finds_nothing_to_say(void **state)
 {
     (void)state;
-    if (access("/usr/bin/promtool", X_OK) != 0)
-        skip();
     struct metrics_histogram h = { 0 };
     struct buf b = BUF_INIT(100000);
     const char *labels[] = { "method", "Get", "code", "ok", NULL };

@@ -55,8 +55,6 @@ static void the_metrics_page_is_what_prometheus_wants(void **state)
         strstr(text, "fokus_commands_per_commit_bucket{service=\"notes\",le=\"1\"} 1\n"));
     assert_non_null(strstr(text, "fokus_log_sequence{service=\"notes\"} 1\n"));
     assert_non_null(strstr(text, "fokus_events_published_total{service=\"notes\"} 1\n"));
-    if (access("/usr/bin/promtool", X_OK) != 0)
-        skip();
     FILE *promtool = popen("/usr/bin/promtool check metrics", "w");
     assert_non_null(promtool);
     assert_int_equal(fwrite(text, 1, strlen(text), promtool), strlen(text));
