@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,12 +161,14 @@ void bus_close(struct bus_socket *s)
     free(s);
 }
 
-/* Lets the library tell of this socket's lost connections, over a pair of its own. */
+/* Lets the library tell of this socket's lost connections, over a pair of its own. Its name is used once only: the library
+ * gives a closed socket's name free some time later, so one made of an address may still be taken. */
 static int watch_losses(struct bus *b, struct bus_socket *s, struct err *err)
 {
+    static atomic_ulong n_watched;
     char name[64];
 
-    (void)snprintf(name, sizeof(name), "inproc://losses-%p", (void *)s);
+    (void)snprintf(name, sizeof(name), "inproc://losses-%lu", atomic_fetch_add(&n_watched, 1));
     if (zmq_socket_monitor(s->zmq, name, ZMQ_EVENT_DISCONNECTED) < 0)
         return err_set(err, zmq_errno(), "cannot watch a connection: %s",
                        zmq_strerror(zmq_errno()));

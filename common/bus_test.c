@@ -351,6 +351,23 @@ static void a_frame_past_the_limit_ends_its_senders_connection(void **state)
     bus_close(router);
 }
 
+static void a_closed_connection_can_be_made_anew_at_once(void **state)
+{
+    struct room *room = *state;
+    struct bus_socket *router, *dealer;
+    struct err err = { "" };
+
+    /* The library takes down what belonged to a closed socket later, in a thread of its own; the new one may have its address. */
+    pair_of(room, &router, &dealer);
+    for (int i = 0; i < 500; i++) {
+        bus_close(dealer);
+        if (bus_connect(room->bus, BUS_DEALER, room->endpoint, &dealer, &err) < 0)
+            fail_msg("%s", err.text);
+    }
+    bus_close(dealer);
+    bus_close(router);
+}
+
 #define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, room_open, room_close)
 
 int main(void)
@@ -368,6 +385,7 @@ int main(void)
         IN_ROOM(objects_change_hands_between_threads_in_order),
         IN_ROOM(polling_ends_at_its_timeout_and_sees_plain_descriptors),
         IN_ROOM(a_frame_past_the_limit_ends_its_senders_connection),
+        IN_ROOM(a_closed_connection_can_be_made_anew_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
