@@ -6,7 +6,8 @@ import { createConnectTransport as forBrowsers } from "@connectrpc/connect-web";
 import { createConnectTransport as forNode, compressionGzip } from "@connectrpc/connect-node";
 
 const [types, address] = process.argv.slice(2);
-const { DirectoryService, OrganisationKind } = await import(pathToFileURL(`${types}/fokus/directory/v1/directory_pb.js`));
+const { DirectoryService } = await import(pathToFileURL(`${types}/fokus/directory/v1/directory_pb.js`));
+const { OrganisationKind } = await import(pathToFileURL(`${types}/fokus/directory/v1/organisation_pb.js`));
 
 const seen = [];
 const spying = (input, init) => {
