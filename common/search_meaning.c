@@ -1,6 +1,7 @@
 /* search_meaning.c - what the words of a query may mean.
  *
- * For each word, in this order, and no further than until something is found:
+ * Neighbours that would be a word of the index if they were written as one are looked for so too. Then, for each word, in
+ * this order, and no further than until something is found:
  *
  *   whole    the word in any inflection, with or without its dots, and what it is a synonym of;
  *   parts    where that is rare or absent: documents with all parts of the compound;
@@ -19,6 +20,7 @@
 enum {
     LISTS_MAX = 96,          /* of a word */
     PHRASE_WORDS = 4,        /* of a synonym */
+    RUN_WORDS = 3,           /* that may have been meant as one */
     RARE_AT_LEAST = 5,       /* documents; and */
     RARE_ONE_IN = 1000,      /* of all documents */
     TYPO_WORDS = 4,          /* of the dictionary that one may have meant */
@@ -27,6 +29,7 @@ enum {
     TYPO_THREE_LETTERS = 10, /* from here on three, if all else fails */
     GUESSED_SYNONYMS = 2,    /* words with synonyms that one may have meant */
     BEGIN_LETTERS = 3,
+    AKIN_LETTERS = 5,   /* of a stem that words derived from one another share; bytes */
     JOINED_LETTERS = 3, /* of each of the two; bytes */
     TYPE_AHEAD_LETTERS = 2,
     STEMS_MAX = 96,
@@ -45,11 +48,27 @@ enum {
 bool meaning_is_filler(const char *word)
 {
     static const char *const fillers[] = {
-        "att",  "av",    "den",    "det",  "de",  "dig",  "där",   "då",   "ej",  "eller", "en",
-        "ett",  "finns", "från",   "för",  "ha",  "han",  "har",   "hon",  "hos", "hur",   "i",
-        "inom", "jag",   "kan",    "man",  "med", "mig",  "min",   "mitt", "mot", "mina",  "när",
-        "och",  "om",    "på",     "ska",  "som", "till", "under", "ur",   "vad", "var",   "vi",
-        "vid",  "vilka", "vilken", "vill", "är",  "åt",   "the",   "of",   "and", "for",
+        "a",       "alla",    "allt",  "alltid", "an",     "and",       "are",    "at",     "att",
+        "av",      "bara",    "blev",  "bli",    "blir",   "blivit",    "bör",    "can",    "de",
+        "dem",     "den",     "denna", "deras",  "dess",   "dessa",     "det",    "detta",  "dig",
+        "din",     "dina",    "ditt",  "du",     "där",    "då",        "efter",  "ej",     "eller",
+        "en",      "era",     "ert",   "ett",    "fick",   "finns",     "for",    "fram",   "from",
+        "från",    "få",      "får",   "fått",   "för",    "ganska",    "gör",    "göra",   "ha",
+        "hade",    "han",     "hans",  "har",    "has",    "have",      "hela",   "helt",   "henne",
+        "hennes",  "heter",   "hon",   "honom",  "hos",    "how",       "hur",    "här",    "i",
+        "ibland",  "icke",    "igen",  "in",     "ingen",  "ingenting", "inget",  "inom",   "inte",
+        "jag",     "ju",      "just",  "kan",    "kanske", "kom",       "komma",  "kommer", "kunde",
+        "kunna",   "man",     "med",   "mellan", "men",    "mer",       "mest",   "mig",    "min",
+        "mina",    "mindre",  "mitt",  "mot",    "my",     "mycket",    "måste",  "ni",     "nu",
+        "nyligen", "nyss",    "när",   "nästan", "någon",  "något",     "några",  "nån",    "nåt",
+        "och",     "också",   "of",    "om",     "on",     "or",        "oss",    "på",     "redan",
+        "samma",   "sedan",   "sen",   "sig",    "sin",    "sina",      "sitt",   "själv",  "ska",
+        "skall",   "skulle",  "snart", "som",    "så",     "sådan",     "sådana", "sådant", "the",
+        "there",   "till",    "tills", "to",     "under",  "upp",       "ur",     "ut",     "utan",
+        "vad",     "var",     "vara",  "varför", "varit",  "varje",     "vars",   "vart",   "vem",
+        "vems",    "vet",     "vi",    "vid",    "vilka",  "vilkas",    "vilken", "vilket", "vill",
+        "ville",   "väldigt", "vår",   "våra",   "vårt",   "what",      "where",  "which",  "who",
+        "with",    "än",      "ännu",  "är",     "även",   "åt",        "över",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(fillers); i++)
@@ -149,6 +168,42 @@ static int read_all(struct query *q, const char *const *words, size_t n, float w
     return r;
 }
 
+/* ---- what a phrase is a synonym of ---- */
+
+struct expansions {
+    const char *at, *end;
+};
+
+/* Of a phrase given as its words. A phrase that is none has no expansions. */
+static int expansions_begin(struct query *q, const struct text_token *phrase, size_t n,
+                            struct expansions *ret)
+{
+    struct slice value;
+    struct key k;
+
+    *ret = (struct expansions) { 0 };
+    if (search_synonym_key(phrase, n, &k) < 0)
+        return 0;
+    int r = rd_get_bytes(q->lists.rd, &T_SEARCH_SYNONYM, &k, &value);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (value.len == 0 || value.data[value.len - 1] != 0)
+        return -EBADMSG;
+    const char *given = (const char *)value.data; /* the words as given come first */
+    *ret = (struct expansions) { given + strlen(given) + 1, given + value.len };
+    return 0;
+}
+
+static const char *expansions_next(struct expansions *e)
+{
+    const char *one = e->at;
+
+    if (one >= e->end)
+        return NULL;
+    e->at += strlen(one) + 1;
+    return one;
+}
+
 /* ---- the ways to a word's documents ---- */
 
 /* *ret_documents: how many have the word itself. */
@@ -164,40 +219,141 @@ static int add_whole(struct query *q, size_t at, uint32_t *ret_documents)
     return add_list(q, &q->groups[at], l);
 }
 
-/* The smallest parts of the word. Fewer than two: it is no compound. */
-static int parts_of(struct query *q, size_t at, const char *ret[TEXT_PARTS_MAX], size_t *ret_n)
+/* Neighbours that are one word when written as one: "cancer fonden" is Cancerfonden before it is any fund with cancer in its name. */
+static int add_run(struct query *q, size_t from, size_t to)
 {
-    struct text_part *parts;
-    size_t n = 0;
+    char word[SEARCH_WORD_BYTES + 1];
+    size_t len = 0;
+    bool counts = false;
+    struct list l;
 
-    *ret_n = 0;
-    int r = text_compound(q->lists.work, q->tokens[at].word, &parts, &n);
-    for (size_t i = 0; r == 0 && i < n; i++)
-        if (parts[i].leaf && parts[i].word[0] && *ret_n < TEXT_PARTS_MAX)
-            ret[(*ret_n)++] = parts[i].word;
+    for (size_t i = from; i < to; i++) {
+        size_t more = strlen(q->tokens[i].word);
+        if (len + more > SEARCH_WORD_BYTES)
+            return 0;
+        memcpy(word + len, q->tokens[i].word, more);
+        len += more;
+        counts = counts || q->counts[i];
+    }
+    word[len] = '\0';
+    if (!counts)
+        return 0;
+    int r = read_word(q, word, &l);
+    l.factor = BY_WORD * list_rarity(&q->lists, l.n);
+    for (size_t i = from; i < to && r == 0; i++)
+        if (q->counts[i])
+            r = add_list(q, &q->groups[i], l);
     return r;
 }
 
-static int add_parts(struct query *q, size_t at, const char *const *parts, size_t n)
+int meaning_add_runs(struct query *q)
 {
-    struct list l;
-
-    int r = read_all(q, parts, n, BY_PARTS, &l);
-    return r < 0 ? r : add_list(q, &q->groups[at], l);
-}
-
-static int add_some(struct query *q, size_t at, const char *const *parts, size_t n)
-{
-    struct list l;
     int r = 0;
 
-    for (size_t i = 0; i < n && r == 0; i++) {
-        r = read_word(q, parts[i], &l);
-        l.factor = BY_SOME * list_rarity(&q->lists, l.n);
+    for (size_t from = 0; from < q->n_tokens; from++)
+        for (size_t to = from + 2; to <= q->n_tokens && to - from <= RUN_WORDS && r == 0; to++)
+            r = add_run(q, from, to);
+    return r;
+}
+
+/* The words of a phrase that are looked for. */
+static int phrase_words(struct query *q, const char *phrase, const char *ret[SEARCH_QUERY_WORDS],
+                        size_t *ret_n)
+{
+    struct text_token *tokens;
+    size_t n = 0;
+
+    *ret_n = 0;
+    int r = text_tokens(q->lists.work, phrase, strlen(phrase), SEARCH_QUERY_WORDS, &tokens, &n);
+    for (size_t i = 0; i < n && r == 0; i++)
+        if (!meaning_is_filler(tokens[i].word))
+            ret[(*ret_n)++] = tokens[i].word;
+    return r;
+}
+
+/* ---- compounds ---- */
+
+struct compound {
+    struct text_part *parts; /* the smallest first, then runs of them that are words of their own */
+    size_t n;
+};
+
+/* Appends the smallest parts that are not within `but` (NULL: all of them). */
+static size_t other_parts(const struct compound *c, const struct text_part *but,
+                          const char *words[SEARCH_QUERY_WORDS + TEXT_PARTS_MAX], size_t n)
+{
+    for (size_t i = 0; i < c->n && n < SEARCH_QUERY_WORDS + TEXT_PARTS_MAX; i++) {
+        const struct text_part *p = &c->parts[i];
+        bool within = but && p->start >= but->start && p->end <= but->end;
+        if (p->leaf && p->word[0] && !within)
+            words[n++] = p->word;
+    }
+    return n;
+}
+
+/* Documents with all the parts, or with a run of them and the others. */
+static int add_parts(struct query *q, size_t at, const struct compound *c)
+{
+    const char *words[SEARCH_QUERY_WORDS + TEXT_PARTS_MAX];
+    struct list l;
+
+    int r = read_all(q, words, other_parts(c, NULL, words, 0), BY_PARTS, &l);
+    if (r == 0)
+        r = add_list(q, &q->groups[at], l);
+    for (size_t i = 0; i < c->n && r == 0; i++) {
+        if (c->parts[i].leaf)
+            continue;
+        words[0] = c->parts[i].word;
+        r = read_all(q, words, other_parts(c, &c->parts[i], words, 1), BY_PARTS, &l);
         if (r == 0)
             r = add_list(q, &q->groups[at], l);
     }
     return r;
+}
+
+/* A compound also means what it would with one part said in other words: "äggstockscancer" is gynekologisk cancer. With `alone`, the
+ * other parts are not asked for. */
+static int add_parts_said_otherwise(struct query *q, size_t at, const struct compound *c,
+                                    bool alone, float weight)
+{
+    const char *words[SEARCH_QUERY_WORDS + TEXT_PARTS_MAX];
+    struct text_token *part;
+    struct expansions e;
+    struct list l;
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n; i++) {
+        const char *word = c->parts[i].word;
+        int r = text_tokens(q->lists.work, word, strlen(word), 1, &part, &n);
+        if (r == 0)
+            r = expansions_begin(q, part, n, &e);
+        for (const char *expansion; r == 0 && (expansion = expansions_next(&e));) {
+            r = phrase_words(q, expansion, words, &n);
+            if (r == 0 && !alone)
+                n = other_parts(c, &c->parts[i], words, n);
+            if (r == 0)
+                r = read_all(q, words, n, weight * BY_SYNONYM, &l);
+            if (r == 0)
+                r = add_list(q, &q->groups[at], l);
+        }
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int add_some(struct query *q, size_t at, const struct compound *c)
+{
+    struct list l;
+    int r = 0;
+
+    for (size_t i = 0; i < c->n && r == 0; i++) {
+        r = read_word(q, c->parts[i].word, &l);
+        l.factor = BY_SOME * list_rarity(&q->lists, l.n);
+        if (r == 0)
+            r = add_list(q, &q->groups[at], l);
+    }
+    return r < 0 ? r : add_parts_said_otherwise(q, at, c, true, BY_SOME);
 }
 
 /* Two words written as one, wherever both are in the same documents. */
@@ -276,16 +432,12 @@ static int add_meaning(struct query *q, size_t from, size_t to, const char *expa
 static int add_expansion(struct query *q, size_t from, size_t to, const char *expansion)
 {
     const char *words[SEARCH_QUERY_WORDS];
-    struct text_token *tokens;
     struct list l;
-    size_t n, n_words = 0;
+    size_t n_words;
 
-    int r = text_tokens(q->lists.work, expansion, strlen(expansion), ARRAY_LEN(words), &tokens, &n);
+    int r = phrase_words(q, expansion, words, &n_words);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < n; i++)
-        if (!meaning_is_filler(tokens[i].word))
-            words[n_words++] = tokens[i].word;
     r = read_all(q, words, n_words, BY_SYNONYM, &l);
     for (size_t i = from; i < to && r == 0; i++)
         if (q->counts[i])
@@ -297,22 +449,11 @@ static int add_expansion(struct query *q, size_t from, size_t to, const char *ex
 static int add_synonyms_of(struct query *q, const struct text_token *phrase, size_t n, size_t from,
                            size_t to)
 {
-    struct slice value;
-    struct key k;
+    struct expansions e;
 
-    if (search_synonym_key(phrase, n, &k) < 0)
-        return 0;
-    int r = rd_get_bytes(q->lists.rd, &T_SEARCH_SYNONYM, &k, &value);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    if (value.len == 0 || value.data[value.len - 1] != 0)
-        return -EBADMSG;
-    /* The words as given come first. */
-    for (size_t at = strlen((const char *)value.data) + 1; at < value.len && r == 0;) {
-        const char *expansion = (const char *)value.data + at;
+    int r = expansions_begin(q, phrase, n, &e);
+    for (const char *expansion; r == 0 && (expansion = expansions_next(&e));)
         r = add_expansion(q, from, to, expansion);
-        at += strlen(expansion) + 1;
-    }
     return r;
 }
 
@@ -364,10 +505,10 @@ static size_t one_per_term(struct candidate *c, size_t n)
     return kept;
 }
 
-static int add_begin(struct query *q, size_t at, float weight)
+/* Words, or else words with synonyms, that begin with the folded letters. */
+static int add_begin(struct query *q, size_t at, const char *folded, float weight)
 {
     struct candidate found[CANDIDATES_MAX];
-    const char *folded = q->tokens[at].folded;
     size_t n = 0;
 
     int r = dictionary_prefix(q->lists.rd, &T_SEARCH_WORD, q->lists.work, folded, ARRAY_LEN(found),
@@ -440,48 +581,65 @@ static unsigned typo_distance(const char *folded)
 }
 
 /* Nothing has the word, nor all of its parts. */
-static int add_fallbacks(struct query *q, size_t at, const char *const *parts, size_t n_parts)
+static int add_fallbacks(struct query *q, size_t at, const struct compound *c)
 {
     const struct group *g = &q->groups[at];
     const char *folded = q->tokens[at].folded;
+    const char *stem = q->tokens[at].folded_stem;
     unsigned distance = typo_distance(folded);
+    bool known = text_is_known(q->tokens[at].word);
     int r = 0;
 
-    if (text_is_known(q->tokens[at].word))
-        r = add_some(q, at, parts, n_parts);
+    if (known)
+        r = add_some(q, at, c);
     if (r == 0 && g->n == 0)
         r = add_joined(q, at);
     if (r == 0 && g->n == 0 && strlen(folded) >= BEGIN_LETTERS)
-        r = add_begin(q, at, BY_BEGIN);
+        r = add_begin(q, at, folded, BY_BEGIN);
+    if (r == 0 && g->n == 0 && known && strlen(stem) >= AKIN_LETTERS)
+        r = add_begin(q, at, stem, BY_BEGIN); /* "utmattad" is akin to "utmattning" */
     if (r == 0 && g->n == 0 && distance >= 1)
         r = add_typo(q, at, 1);
     if (r == 0 && g->n == 0 && distance >= 2)
         r = add_typo(q, at, 2);
     if (r == 0 && g->n == 0)
-        r = add_some(q, at, parts, n_parts);
+        r = add_some(q, at, c);
     if (r == 0 && g->n == 0 && distance >= 3)
         r = add_typo(q, at, 3);
     return r;
 }
 
+static uint32_t documents_of(const struct group *g)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < g->n; i++)
+        n += g->lists[i].n;
+    return n;
+}
+
 int meaning_find_word(struct query *q, size_t at, bool unfinished)
 {
-    const char *parts[TEXT_PARTS_MAX];
+    struct compound c = { 0 };
     struct group *g = &q->groups[at];
     uint32_t documents = 0, rare = q->lists.documents / RARE_ONE_IN;
-    size_t n_parts = 0;
 
     if (rare < RARE_AT_LEAST)
         rare = RARE_AT_LEAST;
     int r = add_whole(q, at, &documents);
     if (r == 0 && unfinished && strlen(q->tokens[at].folded) >= TYPE_AHEAD_LETTERS)
-        r = add_begin(q, at, BY_BEGIN);
+        r = add_begin(q, at, q->tokens[at].folded, BY_BEGIN);
     if (r < 0 || documents > rare)
         return r;
-    r = parts_of(q, at, parts, &n_parts);
-    if (r == 0 && n_parts > 1)
-        r = add_parts(q, at, parts, n_parts);
+    bool told = g->n > 0; /* by the word itself or a synonym */
+    r = text_compound(q->lists.work, q->tokens[at].word, &c.parts, &c.n);
+    if (r == 0 && c.n > 0)
+        r = add_parts(q, at, &c);
+    if (r == 0 && c.n > 0)
+        r = add_parts_said_otherwise(q, at, &c, false, BY_PARTS);
     if (r == 0 && g->n == 0)
-        r = add_fallbacks(q, at, parts, n_parts);
+        r = add_fallbacks(q, at, &c);
+    else if (r == 0 && !told && documents_of(g) < rare)
+        r = add_some(q, at, &c); /* that a document has both parts by chance is no answer yet */
     return r;
 }

@@ -19,5 +19,7 @@ struct query {
 bool meaning_is_filler(const char *word);
 /* Adds what phrases of the query are synonyms of to the groups of their words. */
 int meaning_add_synonyms(struct query *q) must_check;
+/* Adds what neighbours in the query are when written as one word. */
+int meaning_add_runs(struct query *q) must_check;
 /* Adds to the group of token `at` the lists by which documents have it, or may. `unfinished`: more letters may follow. */
 int meaning_find_word(struct query *q, size_t at, bool unfinished) must_check;

@@ -47,6 +47,8 @@ static int find_words(struct query *q)
 {
     int r = meaning_add_synonyms(q);
 
+    if (r == 0)
+        r = meaning_add_runs(q);
     for (size_t i = 0; i < q->n_tokens && r == 0; i++) {
         bool unfinished =
             q->request->type_ahead && i + 1 == q->n_tokens && q->tokens[i].end == q->request->len;

@@ -200,6 +200,27 @@ static void test_parts(void **state)
     assert_int_equal(f->result.n_corrections, 0);
 }
 
+/* Who writes a compound as its parts means the word that they are together. */
+static void test_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct wr *wr = begin(f);
+
+    put_in(wr, "prostata", "Prostatacancerfonden", "", NULL, NULL);
+    put_in(wr, "barn", "Barncancerfonden", "", NULL, NULL);
+    put_in(wr, "cancer", "Cancerfonden", "", NULL, NULL);
+    put_in(wr, "halsa", "E-hälsomyndigheten", "", NULL, NULL);
+    put_in(wr, "myndighet", "Myndigheten för hälsa", "", NULL, NULL);
+    commit(f, wr);
+    ask(f, "cancer fonden");
+    assert_string_equal(hit(f, 0), "cancer");
+    assert_int_equal(f->result.total, 3);
+    ask(f, "prostata cancer fonden");
+    assert_string_equal(hit(f, 0), "prostata");
+    ask(f, "hälso myndigheten");
+    assert_string_equal(hit(f, 0), "halsa");
+}
+
 static void test_typos(void **state)
 {
     struct fixture *f = *state;
@@ -242,6 +263,29 @@ static void test_type_ahead(void **state)
     r.len = 3;
     assert_int_equal(ask_for(f, &r), 0);
     assert_int_equal(f->result.n_hits, 0);
+}
+
+/* A part of a compound has its synonyms too, and a word has those of the words that it is akin to. */
+static void test_synonyms_of_parts(void **state)
+{
+    struct fixture *f = *state;
+    const char *const gynaecological[] = { "gynekologisk" },
+                      *const hindered[] = { "rörelsehinder" },
+                      *const exhaustion[] = { "me-patienter" };
+    struct wr *wr = begin(f);
+
+    put_in(wr, "gyn", "Nätverket mot gynekologisk cancer", "", NULL, NULL);
+    put_in(wr, "blod", "Blodcancerförbundet", "", NULL, NULL);
+    put_in(wr, "hinder", "Föreningen för rörelsehinder", "", NULL, NULL);
+    put_in(wr, "me", "Riksförbundet för ME-patienter", "", NULL, NULL);
+    search_synonym_put(wr, "äggstock", gynaecological, 1);
+    search_synonym_put(wr, "rullstol", hindered, 1);
+    search_synonym_put(wr, "utmattning", exhaustion, 1);
+    commit(f, wr);
+    expect(f, "äggstockscancer",
+           "gyn blod"); /* just one has it all, so others with a part follow */
+    expect(f, "rullstolsburen", "hinder");
+    expect(f, "utmattad hela tiden", "me");
 }
 
 static void test_synonyms(void **state)
@@ -682,9 +726,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_words, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_typos, setup, teardown),
         cmocka_unit_test_setup_teardown(test_type_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(test_synonyms, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_synonyms_of_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_facets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_boosts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_order, setup, teardown),
