@@ -52,7 +52,9 @@ enum {
     SEARCH_QUERY_BYTES = 1000,
     SEARCH_QUERY_WORDS = 16,
     SEARCH_EXPANSIONS_MAX = 16, /* of a synonym */
-    SEARCH_HITS_MAX = 1000,     /* offset + limit */
+    SEARCH_EXPANSION_BYTES = 300,
+    SEARCH_SYNONYM_WORDS = 4, /* that a synonym is of */
+    SEARCH_HITS_MAX = 1000,   /* offset + limit */
 };
 
 /* The tables. Keys without further words are as in key.h; where they are not, no part can hold a zero byte.
@@ -103,9 +105,12 @@ void search_put(struct wr *wr, const struct search_document *document);
 /* Takes it out; an absent one is no error. */
 void search_delete(struct wr *wr, struct slice key);
 
-/* From now on a query for `words` (one or more, up to four; in any inflection) also finds what holds one of the expansions
- * (all words of it). Replaces earlier ones; none takes the synonym out. One direction only. Words that cannot be
- * (nothing but punctuation) are an error, -EINVAL. */
+/* What tells one synonym from another, whatever the inflection and the dots: the stems of its words. -EINVAL: the words cannot
+ * have synonyms, for they are nothing but punctuation, or too many or too long. */
+int search_synonym_identity(struct arena *arena, const char *words, char **ret) must_check;
+/* From now on a query for `words` (up to SEARCH_SYNONYM_WORDS; in any inflection) also finds what holds one of the expansions
+ * (all words of it). Replaces earlier ones of the same identity; none takes the synonym out. One direction only. Words
+ * without identity, and expansions past the bounds above, are an error, -EINVAL. */
 void search_synonym_put(struct wr *wr, const char *words, const char *const *expansions,
                         size_t n_expansions);
 

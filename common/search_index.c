@@ -19,8 +19,6 @@ enum {
     WEIGHT_ONE = 10000,  /* the weight of a word in a field of weight 100 and of usual length */
     FIELD_WEIGHT_MAX = 10000,
     USUAL_WORDS_MAX = 10000,
-    PHRASE_WORDS_MAX = 4, /* of a synonym */
-    EXPANSION_BYTES_MAX = 300,
 };
 
 /* What a word of the field weighs, by BM25F: each field is measured by its own usual length, so that a long text does not make
@@ -550,36 +548,53 @@ int search_synonym_key(const struct text_token *tokens, size_t n, struct key *re
     return ret->failed || ret->len == 0 ? -EINVAL : 0;
 }
 
+/* Key of the words in search_synonym, or -EINVAL. */
+static int identify(struct arena *arena, const char *words, struct key *ret)
+{
+    struct text_token *tokens;
+    size_t n;
+
+    if (strlen(words) >= SEARCH_WORD_BYTES)
+        return -EINVAL;
+    int r = text_words(arena, words, strlen(words), SEARCH_SYNONYM_WORDS + 1, &tokens, &n);
+    if (r < 0)
+        return r;
+    return n == 0 || n > SEARCH_SYNONYM_WORDS ? -EINVAL : search_synonym_key(tokens, n, ret);
+}
+
+int search_synonym_identity(struct arena *arena, const char *words, char **ret)
+{
+    struct key k;
+
+    int r = identify(arena, words, &k);
+    if (r < 0)
+        return r;
+    *ret = arena_strndup(arena, (const char *)k.bytes, k.len);
+    return *ret ? 0 : -ENOMEM;
+}
+
 static int synonym_put(struct wr *wr, struct batch *b, const char *words,
                        const char *const *expansions, size_t n_expansions)
 {
-    struct text_token *tokens;
     struct key k;
-    size_t n, len = 0;
 
     if (n_expansions > SEARCH_EXPANSIONS_MAX)
         return -EINVAL;
-    int r = text_words(b->scratch, words, strlen(words), PHRASE_WORDS_MAX + 1, &tokens, &n);
+    int r = identify(b->scratch, words, &k);
     if (r < 0)
         return r;
-    if (n == 0 || n > PHRASE_WORDS_MAX || search_synonym_key(tokens, n, &k) < 0)
-        return -EINVAL;
     if (n_expansions == 0) {
         wr_delete(wr, &T_SEARCH_SYNONYM, &k);
         return wr_status(wr);
     }
-    size_t words_len = strlen(words) + 1;
-    char *value =
-        words_len <= SEARCH_WORD_BYTES
-            ? arena_alloc(b->scratch, words_len + n_expansions * (EXPANSION_BYTES_MAX + 1))
-            : NULL;
+    size_t len = strlen(words) + 1;
+    char *value = arena_alloc(b->scratch, len + n_expansions * (SEARCH_EXPANSION_BYTES + 1));
     if (!value)
-        return words_len <= SEARCH_WORD_BYTES ? -ENOMEM : -EINVAL;
-    memcpy(value, words, words_len);
-    len = words_len;
+        return -ENOMEM;
+    memcpy(value, words, len);
     for (size_t i = 0; i < n_expansions; i++) {
         size_t expansion_len = strlen(expansions[i]);
-        if (expansion_len == 0 || expansion_len > EXPANSION_BYTES_MAX)
+        if (expansion_len == 0 || expansion_len > SEARCH_EXPANSION_BYTES)
             return -EINVAL;
         memcpy(value + len, expansions[i], expansion_len + 1);
         len += expansion_len + 1;

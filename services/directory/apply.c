@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/search.h"
+#include "services/directory/crisis.h"
 #include "services/directory/tables.h"
 
 /* ---- organisations and their indexes ---- */
@@ -252,6 +254,37 @@ static int helpline_confirmed(struct wr *wr, const HelplineConfirmed *e)
     return 0;
 }
 
+/* ---- words that the search knows besides ---- */
+
+static int synonym_put(struct wr *wr, const char *word, const Synonym *synonym)
+{
+    char *identity;
+    int r = search_synonym_identity(rd_arena(wr_rd(wr)), word, &identity);
+    if (r < 0)
+        return r;
+    if (synonym)
+        wr_put(wr, &T_SYNONYM, KEY_TEXT(identity), synonym);
+    else
+        wr_delete(wr, &T_SYNONYM, KEY_TEXT(identity));
+    search_synonym_put(wr, word, synonym ? (const char *const *)synonym->synonyms : NULL,
+                       synonym ? synonym->n_synonyms : 0);
+    return 0;
+}
+
+static int crisis_word_put(struct wr *wr, const char *word, WordLanguage language,
+                           const CrisisWord *crisis_word)
+{
+    char *identity;
+    int r = crisis_identity(rd_arena(wr_rd(wr)), word, language, &identity);
+    if (r < 0)
+        return r;
+    if (crisis_word)
+        wr_put(wr, &T_CRISIS_WORD, KEY_TEXT(identity), crisis_word);
+    else
+        wr_delete(wr, &T_CRISIS_WORD, KEY_TEXT(identity));
+    return 0;
+}
+
 /* ---- suggestions and error reports ---- */
 
 static int suggested(struct wr *wr, const struct fact *fact, const OrganisationSuggested *e)
@@ -390,6 +423,21 @@ static int apply_event(struct wr *wr, const struct fact *fact, const DirectoryEv
         return error_reported(wr, fact, e->error_reported);
     case DIRECTORY_EVENT_ERROR_REPORT_RESOLVED:
         return report_resolved(wr, fact, e->error_report_resolved);
+    case DIRECTORY_EVENT_SYNONYM_RECORDED:
+        if (!e->synonym_recorded->synonym)
+            return -EBADMSG;
+        return synonym_put(wr, e->synonym_recorded->synonym->word, e->synonym_recorded->synonym);
+    case DIRECTORY_EVENT_SYNONYM_WITHDRAWN:
+        return synonym_put(wr, e->synonym_withdrawn->word, NULL);
+    case DIRECTORY_EVENT_CRISIS_WORD_RECORDED:
+        if (!e->crisis_word_recorded->crisis_word)
+            return -EBADMSG;
+        return crisis_word_put(wr, e->crisis_word_recorded->crisis_word->word,
+                               e->crisis_word_recorded->crisis_word->language,
+                               e->crisis_word_recorded->crisis_word);
+    case DIRECTORY_EVENT_CRISIS_WORD_WITHDRAWN:
+        return crisis_word_put(wr, e->crisis_word_withdrawn->word,
+                               e->crisis_word_withdrawn->language, NULL);
     case DIRECTORY_EVENT_NOT_SET:
     case DIRECTORY_EVENT_SENTINEL:
         return -EBADMSG;

@@ -1,156 +1,10 @@
 /* decide_reference.c - imports reference data: care areas, rights, terms, regions, municipalities, healthcare regions and helplines.
- *
- * One loop for all: a kind says what names a row, how to check it, where it is stored and which event records it. As with
- * organisations, all rows are stored or none, and a row that says what is known already changes nothing. */
+ * What they share stands in import_rows.c. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "services/directory/rules.h"
-
-/* How one kind of reference data is imported. */
-struct reference {
-    const struct table *table;
-    const char *key_field; /* the column that names a row */
-    const char *(*identity)(struct arena *arena, const void *row);
-    void (*key)(const void *row, struct key *ret);
-    void (*check)(const struct rd *rd, const void *row, struct complaints *c);
-    /* Keeps what no column states; NULL: there is no such field. */
-    void (*keep)(void *row, const void *old);
-    int (*emit)(struct outcome *out, const char *subject, const void *row);
-};
-
-struct named_row {
-    const char *identity;
-    size_t index;
-};
-
-static int by_identity(const void *a, const void *b)
-{
-    const struct named_row *x = a, *y = b;
-    int order = strcmp(x->identity, y->identity);
-    if (order != 0)
-        return order;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
-/* For each row the index of the first row with the same identity. 0 or -ENOMEM. */
-static int find_repeats(struct arena *arena, const char *const *identities, size_t n, size_t *first)
-{
-    struct named_row *rows = arena_calloc(arena, n ? n : 1, sizeof(*rows));
-    if (!rows)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++)
-        rows[i] = (struct named_row) { .identity = identities[i], .index = i };
-    qsort(rows, n, sizeof(*rows), by_identity);
-    for (size_t i = 0; i < n; i++) {
-        bool same = i > 0 && strcmp(rows[i].identity, rows[i - 1].identity) == 0;
-        first[rows[i].index] = same ? first[rows[i - 1].index] : rows[i].index;
-    }
-    return 0;
-}
-
-/* Counts the row as new, changed or the same; sets *ret_store when it is to be recorded. */
-static int compare_row(const struct decide_in *in, const struct reference *kind, void *row,
-                       struct import *import, bool *ret_store)
-{
-    struct key k;
-    kind->key(row, &k);
-    void *old = NULL;
-    int r = rd_get(in->state, kind->table, &k, &old);
-    if (r == -ENOENT) {
-        import->registered++;
-        *ret_store = true;
-        return 0;
-    }
-    if (r < 0)
-        return r;
-    if (kind->keep)
-        kind->keep(row, old);
-    char **changed;
-    size_t n_changed;
-    r = changed_fields(in->arena, old, row, &changed, &n_changed);
-    if (r < 0)
-        return r;
-    *ret_store = n_changed > 0;
-    if (*ret_store)
-        import->revised++;
-    else
-        import->unchanged++;
-    return 0;
-}
-
-static int import_rows(const struct decide_in *in, const struct reference *kind, void **rows,
-                       size_t n, bool dry_run, struct import *import, struct outcome *out)
-{
-    *import = (struct import) { .arena = in->arena };
-    const char **identities = arena_calloc(in->arena, n ? n : 1, sizeof(*identities));
-    size_t *first = arena_calloc(in->arena, n ? n : 1, sizeof(*first));
-    bool *store = arena_calloc(in->arena, n ? n : 1, sizeof(*store));
-    if (!identities || !first || !store)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        identities[i] = kind->identity(in->arena, rows[i]);
-        if (!identities[i])
-            return -ENOMEM;
-    }
-    int r = find_repeats(in->arena, identities, n, first);
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        struct complaints c = { .import = import, .row = (uint32_t)i + 1 };
-        if (first[i] != i)
-            complain(&c, kind->key_field, "row %zu is about the same", first[i] + 1);
-        kind->check(in->state, rows[i], &c);
-        if (c.count == 0)
-            r = compare_row(in, kind, rows[i], import, &store[i]);
-    }
-    if (r == 0 && import->out_of_memory)
-        r = -ENOMEM;
-    for (size_t i = 0; r == 0 && import->n_reports == 0 && !dry_run && i < n; i++) {
-        if (store[i])
-            r = kind->emit(out, identities[i], rows[i]);
-    }
-    return r;
-}
-
-/* ---- checks that several kinds share ---- */
-
-static void need_line(struct complaints *c, const char *field, const char *text, size_t max_chars)
-{
-    if (!text_is_line(text))
-        complain(c, field, "must be one line of visible text, and not empty");
-    else if (text_length(text) > max_chars)
-        complain(c, field, "has %zu characters, may have %zu", text_length(text), max_chars);
-}
-
-static void allow_line(struct complaints *c, const char *field, const char *text, size_t max_chars)
-{
-    if (*text)
-        need_line(c, field, text, max_chars);
-}
-
-static void need_slug(struct complaints *c, const char *slug)
-{
-    if (!text_is_slug(slug))
-        complain(c, "slug", "'%.100s' is no slug: 1 to 100 of a-z, 0-9 and single hyphens inside",
-                 slug);
-}
-
-static void need_codes(struct complaints *c, const char *field, char *const *codes, size_t n,
-                       size_t digits)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!text_is_digits(codes[i], digits))
-            complain(c, field, "'%.40s' is no code of %zu digits", codes[i], digits);
-    }
-}
-
-static void need_known(const struct rd *rd, struct complaints *c, const char *field,
-                       const struct table *t, const char *what, const char *key)
-{
-    if (!rd_has(rd, t, KEY_TEXT(key)))
-        complain(c, field, "there is no %s '%.100s'; import those first", what, key);
-}
+#include "services/directory/reference.h"
 
 /* ---- care areas ---- */
 
@@ -158,12 +12,6 @@ static const char *care_area_identity(struct arena *arena, const void *row)
 {
     (void)arena; /* the slug is there already */
     return ((const CareArea *)row)->slug;
-}
-
-static void care_area_key(const void *row, struct key *ret)
-{
-    *ret = KEY_INIT;
-    key_text(ret, ((const CareArea *)row)->slug);
 }
 
 static void care_area_check(const struct rd *rd, const void *row, struct complaints *c)
@@ -193,7 +41,6 @@ int directory_import_care_areas(const struct decide_in *in, const ImportCareArea
         .table = &T_CARE_AREA,
         .key_field = "slug",
         .identity = care_area_identity,
-        .key = care_area_key,
         .check = care_area_check,
         .emit = care_area_emit,
     };
@@ -317,12 +164,6 @@ static const char *region_identity(struct arena *arena, const void *row)
     return ((const Region *)row)->code;
 }
 
-static void region_key(const void *row, struct key *ret)
-{
-    *ret = KEY_INIT;
-    key_text(ret, ((const Region *)row)->code);
-}
-
 static void region_check(const struct rd *rd, const void *row, struct complaints *c)
 {
     const Region *region = row;
@@ -351,7 +192,6 @@ int directory_import_regions(const struct decide_in *in, const ImportRegionsRequ
         .table = &T_REGION,
         .key_field = "code",
         .identity = region_identity,
-        .key = region_key,
         .check = region_check,
         .emit = region_emit,
     };
@@ -367,12 +207,6 @@ static const char *municipality_identity(struct arena *arena, const void *row)
 {
     (void)arena; /* the code is there already */
     return ((const Municipality *)row)->code;
-}
-
-static void municipality_key(const void *row, struct key *ret)
-{
-    *ret = KEY_INIT;
-    key_text(ret, ((const Municipality *)row)->code);
 }
 
 static void municipality_check(const struct rd *rd, const void *row, struct complaints *c)
@@ -403,7 +237,6 @@ int directory_import_municipalities(const struct decide_in *in,
         .table = &T_MUNICIPALITY,
         .key_field = "code",
         .identity = municipality_identity,
-        .key = municipality_key,
         .check = municipality_check,
         .emit = municipality_emit,
     };
@@ -419,12 +252,6 @@ static const char *healthcare_region_identity(struct arena *arena, const void *r
 {
     (void)arena; /* the slug is there already */
     return ((const HealthcareRegion *)row)->slug;
-}
-
-static void healthcare_region_key(const void *row, struct key *ret)
-{
-    *ret = KEY_INIT;
-    key_text(ret, ((const HealthcareRegion *)row)->slug);
 }
 
 static void healthcare_region_check(const struct rd *rd, const void *row, struct complaints *c)
@@ -454,7 +281,6 @@ int directory_import_healthcare_regions(const struct decide_in *in,
         .table = &T_HEALTHCARE_REGION,
         .key_field = "slug",
         .identity = healthcare_region_identity,
-        .key = healthcare_region_key,
         .check = healthcare_region_check,
         .emit = healthcare_region_emit,
     };
@@ -470,12 +296,6 @@ static const char *helpline_identity(struct arena *arena, const void *row)
 {
     (void)arena; /* the slug is there already */
     return ((const Helpline *)row)->slug;
-}
-
-static void helpline_key(const void *row, struct key *ret)
-{
-    *ret = KEY_INIT;
-    key_text(ret, ((const Helpline *)row)->slug);
 }
 
 static void helpline_check(const struct rd *rd, const void *row, struct complaints *c)
@@ -517,7 +337,6 @@ int directory_import_helplines(const struct decide_in *in, const ImportHelplines
         .table = &T_HELPLINE,
         .key_field = "slug",
         .identity = helpline_identity,
-        .key = helpline_key,
         .check = helpline_check,
         .keep = helpline_keep,
         .emit = helpline_emit,

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unicode/uvernum.h>
 
+#include "common/search.h"
+
 #define TABLE(constant, text, message)                                                             \
     const struct table constant = { .name = (text),                                                \
                                     .type = &fokus__directory__v1__##message##__descriptor }
@@ -25,6 +27,8 @@ TABLE(T_REGION, "region", region);
 TABLE(T_MUNICIPALITY, "municipality", municipality);
 TABLE(T_HEALTHCARE_REGION, "healthcare_region", healthcare_region);
 TABLE(T_HELPLINE, "helpline", helpline);
+TABLE(T_SYNONYM, "synonym", synonym);
+TABLE(T_CRISIS_WORD, "crisis_word", crisis_word);
 TABLE(T_SUGGESTION, "suggestion", suggestion);
 INDEX(T_SUGGESTION_OPEN, "suggestion_open");
 TABLE(T_ERROR_REPORT, "error_report", error_report);
@@ -46,17 +50,20 @@ const struct table *const directory_tables[] = {
     &T_MUNICIPALITY,
     &T_HEALTHCARE_REGION,
     &T_HELPLINE,
+    &T_SYNONYM,
+    &T_CRISIS_WORD,
     &T_SUGGESTION,
     &T_SUGGESTION_OPEN,
     &T_ERROR_REPORT,
     &T_ERROR_REPORT_OPEN,
     &T_OPEN_CONTENT,
+    SEARCH_TABLES,
     NULL,
 };
 
 /* Another number replays the log. LAYOUT is to be raised with every change of the layout above, of apply() or of text_fold(); the
  * version of ICU, whose sort keys stand in organisation_order, comes along by itself. */
-enum { LAYOUT = 1 };
+enum { LAYOUT = 2 };
 
 const struct service_def directory_service = {
     .name = "directory",
