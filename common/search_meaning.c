@@ -15,6 +15,7 @@
 #include "common/search_meaning.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -45,9 +46,15 @@ enum {
 #define BY_BEGIN    0.6F
 #define BY_SOME     0.3F
 
+static int compare_filler(const void *word, const void *filler)
+{
+    return strcmp(word, *(const char *const *)filler);
+}
+
 bool meaning_is_filler(const char *word)
 {
     static const char *const fillers[] = {
+        /* in order of their bytes */
         "a",       "alla",    "allt",  "alltid", "an",     "and",       "are",    "at",     "att",
         "av",      "bara",    "blev",  "bli",    "blir",   "blivit",    "bör",    "can",    "de",
         "dem",     "den",     "denna", "deras",  "dess",   "dessa",     "det",    "detta",  "dig",
@@ -71,10 +78,7 @@ bool meaning_is_filler(const char *word)
         "with",    "än",      "ännu",  "är",     "även",   "åt",        "över",
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(fillers); i++)
-        if (strcmp(word, fillers[i]) == 0)
-            return true;
-    return false;
+    return bsearch(word, fillers, ARRAY_LEN(fillers), sizeof(*fillers), compare_filler) != NULL;
 }
 
 /* ---- building up ---- */
@@ -291,7 +295,7 @@ static size_t other_parts(const struct compound *c, const struct text_part *but,
     return n;
 }
 
-/* Documents with all the parts, or with a run of them and the others. */
+/* Documents with all the parts; or, since a word may be cut in the wrong place, with a run of them and the others. */
 static int add_parts(struct query *q, size_t at, const struct compound *c)
 {
     const char *words[SEARCH_QUERY_WORDS + TEXT_PARTS_MAX];
@@ -300,7 +304,7 @@ static int add_parts(struct query *q, size_t at, const struct compound *c)
     int r = read_all(q, words, other_parts(c, NULL, words, 0), BY_PARTS, &l);
     if (r == 0)
         r = add_list(q, &q->groups[at], l);
-    for (size_t i = 0; i < c->n && r == 0; i++) {
+    for (size_t i = 0; i < c->n && r == 0 && l.n == 0; i++) {
         if (c->parts[i].leaf)
             continue;
         words[0] = c->parts[i].word;
@@ -317,16 +321,13 @@ static int add_parts_said_otherwise(struct query *q, size_t at, const struct com
                                     bool alone, float weight)
 {
     const char *words[SEARCH_QUERY_WORDS + TEXT_PARTS_MAX];
-    struct text_token *part;
     struct expansions e;
     struct list l;
     size_t n = 0;
 
     for (size_t i = 0; i < c->n; i++) {
-        const char *word = c->parts[i].word;
-        int r = text_tokens(q->lists.work, word, strlen(word), 1, &part, &n);
-        if (r == 0)
-            r = expansions_begin(q, part, n, &e);
+        const struct text_token part = { .word = c->parts[i].word };
+        int r = expansions_begin(q, &part, 1, &e);
         for (const char *expansion; r == 0 && (expansion = expansions_next(&e));) {
             r = phrase_words(q, expansion, words, &n);
             if (r == 0 && !alone)

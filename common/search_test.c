@@ -183,6 +183,20 @@ static void test_words(void **state)
     expect(f, "liden", "cafe");
 }
 
+/* Words that say nothing, from both ends of the list and its middle. */
+static void test_fillers(void **state)
+{
+    struct fixture *f = *state;
+
+    put_some(f);
+    put(f, "words", "Att och över", "");
+    expect(f, "alla", "");
+    expect(f, "a celiaki", "celiaki");
+    expect(f, "var finns det en celiaki över alla", "celiaki");
+    ask(f, "och över"); /* there is nothing else to look for */
+    assert_string_equal(hit(f, 0), "words");
+}
+
 static void test_parts(void **state)
 {
     struct fixture *f = *state;
@@ -725,6 +739,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_words, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fillers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_typos, setup, teardown),
