@@ -1,6 +1,7 @@
 /* core.c - opens a service's store, finds its methods, admits calls and answers queries.
  *
- * Commands are in core_commands.c and core_record.c, folding and replay in core_replay.c, verify in core_verify.c.
+ * Commands are in core_commands.c and core_record.c, folding and replay in core_replay.c, damaged tables in core_rebuild.c,
+ * verify in core_verify.c.
  *
  * Admission is the same for queries and commands, in this order: the access rule (so that a stranger learns nothing
  * of the request's rules), the deadline, the size, the bytes. Only then anything is unpacked. */
@@ -484,7 +485,7 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
     };
     int r = m->query(&in, request, response, &call->status);
     if (r < 0)
-        core_fail(call, -r, "the query");
+        core_fail_reading(c, call, -r, "the query");
     else if (call->status.code != CODE_OK)
         status_finish(&call->status);
     else if (!core_pack_reply(call, response))

@@ -99,6 +99,25 @@ int core_append(struct core *c, const ProtobufCMessage *event, const char *subje
 /* NULL, or why the store takes no writes. The writer thread's. */
 const char *core_degraded(const struct core *c);
 
+/* ---- damaged tables ---- */
+
+/* A query or a command that meets bytes in a table that cannot be right is answered `unavailable`, and the damage noted. Whoever
+ * runs the core has the writer thread rebuild the tables then. */
+enum core_tables {
+    CORE_TABLES_SOUND,   /* as far as anybody has seen */
+    CORE_TABLES_DAMAGED, /* noted: somebody should take it */
+    CORE_TABLES_TAKEN,   /* core_rebuild() is about to run, or does */
+    CORE_TABLES_LOST, /* a rebuild failed or did not help; the next one is tried after some minutes */
+};
+/* Any thread may ask. Writes into `ret_why`, unless they are sound, what is wrong and what is done about it. */
+enum core_tables core_tables_state(const struct core *c, char *ret_why, size_t room);
+/* The caller sees to it that core_rebuild() runs. */
+void core_take_damage(struct core *c);
+/* The writer thread's. Folds the whole log anew, in one transaction: readers see the tables as they were until they are whole
+ * again, a process killed meanwhile finds them as they were, the log is only read. Then the tables are sound, or lost. */
+int core_rebuild(struct core *c, core_progress *progress, void *progress_arg,
+                 struct err *err) must_check;
+
 /* May run beside the writer, in a thread of its own. Walks the chain, replays into a scratch store under `scratch_path` (removed after) and compares every table byte for byte. */
 struct core_verdict {
     bool identical;

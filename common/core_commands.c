@@ -4,10 +4,11 @@
  * goes into the record only when its decision was a success and its response and events fit; refusals leave no trace,
  * and a batch without events and stored replies writes nothing.
  *
- * What can go wrong after that has four ways out, and every one answers every call:
+ * What can go wrong after that has five ways out, and every one answers every call:
  *   the map was full          nothing was written; it has grown, the run is redone
  *   an event does not apply   nothing was written; the commands up to the culprit are redone one at a time
  *   the store refuses         nothing was written; the run's calls are `unavailable`
+ *   a table is damaged        likewise, and the tables are rebuilt (core_rebuild.c)
  *   the commit's end is open  the store is reopened and the log's end tells which of the two it was
  * A run too large for one record ends early, and the rest of the batch is a run of its own. */
 #include <errno.h>
@@ -118,7 +119,7 @@ static bool decide(struct batch *b, const struct method *m, struct core_call *ca
         return false;
     }
     if (r < 0) {
-        core_fail(call, -r, "the decision");
+        core_fail_reading(b->c, call, -r, "the decision");
         return false;
     }
     if (out->status.code != CODE_OK) {
@@ -146,7 +147,7 @@ static int step(struct batch *b, const struct method *m, struct core_call *call)
         core_hash_request(call, hash);
         int r = recall(b, call, hash);
         if (r < 0)
-            core_fail(call, -r, "reading the stored reply");
+            core_fail_reading(c, call, -r, "reading the stored reply");
         if (call->status.code != CODE_OK)
             status_finish(&call->status);
         if (r != 0)
@@ -304,6 +305,10 @@ static enum run_end commit_run(struct batch *b, size_t from, size_t to)
     }
     if (r < 0 && unknown)
         return end_unknown(b, from, to, &err);
+    if (r < 0 && core_note_damage(c, -r)) {
+        answer_unsaved(b, from, to, core_damaged_message, err.text);
+        return RUN_DONE;
+    }
     if (r < 0) {
         set_degraded(c, "the store refused a write", err.text[0] ? err.text : strerror(-r));
         answer_unsaved(b, from, to, cannot_save, c->degraded);
@@ -381,7 +386,7 @@ static void run_singly(struct batch *b, size_t from, size_t to)
         if (!b->c->todo[i])
             continue;
         if (run_growing(b, i, i + 1, &next, &why) == RUN_FAILED)
-            core_fail(b->calls[i], why, "applying the events");
+            core_fail_reading(b->c, b->calls[i], why, "applying the events");
     }
 }
 

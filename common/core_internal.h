@@ -1,5 +1,7 @@
-/* core_internal.h - what core.c, core_commands.c, core_record.c, core_replay.c and core_verify.c share. Nobody else includes it. */
+/* core_internal.h - what core.c, core_commands.c, core_record.c, core_replay.c, core_rebuild.c and core_verify.c share. Nobody else includes it. */
 #pragma once
+#include <stdatomic.h>
+
 #include "common/arena.h"
 #include "common/core.h"
 
@@ -20,6 +22,12 @@ struct core {
         *shapes; /* their requests: the service's methods in order, then the runtime's */
     size_t n_methods;
     char log_id[LOG_ID_CHARS + 1];
+
+    /* Damage in the tables (core_rebuild.c): any thread may note it. */
+    _Atomic int damage; /* enum core_tables */
+    _Atomic unsigned rebuilt_percent;
+    _Atomic int64_t mended_ms; /* when a rebuild last ended, on the monotonic clock; 0: none has */
+    char not_rebuilt[256];     /* why; written before `damage` says so */
 
     /* The writer thread's. */
     struct arena *work; /* one command's request, decision and reads */
@@ -46,6 +54,11 @@ bool core_admit(struct core *c, const struct method *m, int64_t now_ms,
                 struct core_call *call) must_check;
 /* A machine's failure as the caller sees it; why is for the log line, in call->failure. */
 void core_fail(struct core_call *call, int errnum, const char *what);
+/* The same where it was met while reading tables: damage is noted, so that they are rebuilt. */
+void core_fail_reading(struct core *c, struct core_call *call, int errnum, const char *what);
+extern const char core_damaged_message[];
+/* Whether the failure means that tables are damaged; if so, notes it. */
+bool core_note_damage(struct core *c, int errnum);
 /* A zeroed message of the type, initialised; NULL past the arena's cap. */
 void *core_new_message(struct arena *arena, const ProtobufCMessageDescriptor *type) must_check;
 /* Packs the response into the call's arena. False: answered with resource_exhausted. */
@@ -114,6 +127,12 @@ struct key *reply_key(struct key *k, const char *caller, const char *key);
 struct key *expiry_key(struct key *k, int64_t expires_ms, const char *caller, const char *key);
 
 int meta_put_schema(struct wr *wr, uint32_t schema) must_check;
+/* A replay within a write transaction: empties the folded tables; folds the records from *next on, as many as one transaction
+ * should hold, and moves *next past them; marks the tables whole. */
+int replay_begin(struct core *c, struct wr *wr) must_check;
+int replay_fold(struct core *c, struct wr *wr, uint64_t *next, uint64_t last, struct arena *arena,
+                struct err *err) must_check;
+int replay_end(struct core *c, struct wr *wr) must_check;
 /* Makes tables and schema number fit `def`: nothing, a new store's first marks, or a replay. */
 int core_bring_up(struct core *c, core_progress *progress, void *arg, struct err *err) must_check;
 

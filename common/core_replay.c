@@ -290,8 +290,7 @@ static void meta_put_replay(struct wr *wr, uint32_t schema, uint64_t next_record
 
 /* ---- replay in place ---- */
 
-/* Empties the folded tables and notes that a replay begins. */
-static int begin_replay(struct core *c, struct wr *wr)
+int replay_begin(struct core *c, struct wr *wr)
 {
     for (size_t i = 0; c->def->tables && c->def->tables[i]; i++)
         wr_clear(wr, c->def->tables[i]);
@@ -302,9 +301,8 @@ static int begin_replay(struct core *c, struct wr *wr)
     return wr_status(wr);
 }
 
-/* Folds the records from *next on, as many as one transaction should hold, and moves *next past them. */
-static int replay_some(struct core *c, struct wr *wr, uint64_t *next, uint64_t last,
-                       struct arena *arena, struct err *err)
+int replay_fold(struct core *c, struct wr *wr, uint64_t *next, uint64_t last, struct arena *arena,
+                struct err *err)
 {
     struct log_head end, head;
     size_t bytes = 0;
@@ -349,6 +347,14 @@ static int begin_step(struct core *c, struct wr **ret, struct err *err)
     return r < 0 ? err_set(err, -r, "cannot begin a transaction: %s", strerror(-r)) : 0;
 }
 
+int replay_end(struct core *c, struct wr *wr)
+{
+    struct key k = KEY_INIT;
+
+    wr_delete(wr, &core_table_meta, meta_key(&k, "replay"));
+    return meta_put_schema(wr, c->def->schema);
+}
+
 static int replay_step(struct core *c, uint64_t *next, uint64_t last, struct arena *arena,
                        struct err *err)
 {
@@ -358,11 +364,9 @@ static int replay_step(struct core *c, uint64_t *next, uint64_t last, struct are
     int r = begin_step(c, &wr, err);
     if (r < 0)
         return r;
-    r = replay_some(c, wr, &position, last, arena, err);
+    r = replay_fold(c, wr, &position, last, arena, err);
     if (r == 0 && position > last) {
-        struct key k = KEY_INIT;
-        wr_delete(wr, &core_table_meta, meta_key(&k, "replay"));
-        r = meta_put_schema(wr, c->def->schema);
+        r = replay_end(c, wr);
     } else if (r == 0) {
         meta_put_replay(wr, c->def->schema, position);
         r = wr_status(wr);
@@ -417,7 +421,7 @@ int core_bring_up(struct core *c, core_progress *progress, void *arg, struct err
         do {
             r = begin_step(c, &wr, err);
             if (r == 0)
-                r = end_step(wr, begin_replay(c, wr), err);
+                r = end_step(wr, replay_begin(c, wr), err);
         } while (r == -EAGAIN);
         if (r < 0)
             return r;

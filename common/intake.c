@@ -349,6 +349,14 @@ static bool may_queue(struct service *s, const struct asker *a, const struct wir
 
 static void queue_command(struct service *s, const struct asker *a, const struct wire_call *w)
 {
+    char why[DEGRADED_CHARS];
+
+    if (core_tables_state(s->core, why, sizeof(why)) == CORE_TABLES_TAKEN) {
+        refuse(s, a, CODE_UNAVAILABLE,
+               "The service is rebuilding its tables from its log. Nothing was changed; try again "
+               "in a moment.");
+        return;
+    }
     if (s->commands_waiting >= MAX_COMMANDS_WAITING ||
         s->bytes_waiting + w->body.len > MAX_BYTES_WAITING) {
         refuse(s, a, CODE_RESOURCE_EXHAUSTED,
@@ -551,6 +559,21 @@ void intake_committed(struct service *s, struct commit *c)
     stream_publish(s->publisher, c->made.events, c->made.n_events);
     figures_published(s->figures, public_events);
     commit_free(c);
+}
+
+/* The writer waits at its socket: an empty parcel wakes it. Without memory for one the next turn tries again. */
+void intake_mend(struct service *s)
+{
+    char why[DEGRADED_CHARS];
+
+    if (core_tables_state(s->core, why, sizeof(why)) != CORE_TABLES_DAMAGED)
+        return;
+    struct parcel *p = parcel_new();
+    if (!p)
+        return;
+    core_take_damage(s->core);
+    p->mend = true;
+    bus_give(s->writer, p);
 }
 
 void intake_job_done(struct service *s, struct parcel *p)

@@ -64,6 +64,7 @@ struct parcel {
     struct command *first, **end;
     size_t n, bytes;
     bool stop; /* no commands: the thread shall end */
+    bool mend; /* no commands: the writer shall rebuild damaged tables */
 };
 
 /* What the writer gives back. */
@@ -113,6 +114,8 @@ void intake_end_turn(struct service *s);
 void intake_committed(struct service *s, struct commit *c);
 /* Answers a long query. */
 void intake_job_done(struct service *s, struct parcel *p);
+/* Has the writer rebuild the tables if somebody met damage. */
+void intake_mend(struct service *s);
 void door_close(struct door *d);
 
 /* ---- workers.c ---- */

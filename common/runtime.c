@@ -267,6 +267,7 @@ int runtime_get_status(const struct query_in *in, const GetStatusRequest *req,
                        GetStatusResponse *res, struct status *status)
 {
     const struct service *s = in->service;
+    char why[DEGRADED_CHARS];
     struct figures_recent recent;
     struct store_stats stats;
     struct log_head head;
@@ -280,8 +281,11 @@ int runtime_get_status(const struct query_in *in, const GetStatusRequest *req,
     res->service = text(in, s->def->name);
     res->version = text(in, FOKUS_VERSION);
     res->pid = (uint32_t)getpid();
-    res->state = text(in, s->drain_until_us ? "draining" : s->degraded[0] ? "degraded" : "serving");
-    res->reason = text(in, s->drain_until_us ? "the service was told to stop" : s->degraded);
+    (void)snprintf(why, sizeof(why), "%s", s->degraded); /* as large */
+    if (!why[0])
+        (void)core_tables_state(s->core, why, sizeof(why)); /* its text tells all */
+    res->state = text(in, s->drain_until_us ? "draining" : why[0] ? "degraded" : "serving");
+    res->reason = text(in, s->drain_until_us ? "the service was told to stop" : why);
     res->last_sequence = head.next_sequence - 1;
     res->last_record = head.record;
     res->queue_depth = s->commands_waiting;

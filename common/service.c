@@ -376,7 +376,9 @@ static void check_drained(struct loop *l)
 
     if (!s->drain_until_us)
         return;
-    l->drained = s->commands_waiting == 0 && s->jobs_waiting == 0;
+    char why[DEGRADED_CHARS];
+    bool mending = core_tables_state(s->core, why, sizeof(why)) == CORE_TABLES_TAKEN;
+    l->drained = s->commands_waiting == 0 && s->jobs_waiting == 0 && !mending;
     l->stop = l->drained || clock_us() >= s->drain_until_us;
 }
 
@@ -415,6 +417,7 @@ static void run_loop(struct loop *l)
             if (items[5].readable)
                 begin_drain(l);
         }
+        intake_mend(s);
         run_timers(l);
         check_drained(l);
     }

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 
 import zmq
 
@@ -41,7 +42,7 @@ _generated = None
 
 
 def messages(module):
-    """The generated Python module of a proto file: messages("fokus.directory.v1.directory")."""
+    """A proto file's messages and those of its package's other files: messages("fokus.directory.v1.directory").ListTermsRequest."""
     global _generated
     if not _generated:
         _generated = temporary_folder()
@@ -49,7 +50,11 @@ def messages(module):
         files = [os.path.relpath(p, root) for root in roots for p in glob.glob(f"{root}/fokus/**/*.proto", recursive=True)]
         subprocess.run(["protoc", *[f"-I{root}" for root in roots], "-I/usr/include", f"--python_out={_generated}", *files], check=True)
         sys.path.insert(0, _generated)
-    return importlib.import_module(module + "_pb2")
+    package = module.rpartition(".")[0].replace(".", "/")
+    names = {}
+    for path in glob.glob(f"{_generated}/{package}/*_pb2.py"):
+        names.update(vars(importlib.import_module(os.path.relpath(path, _generated)[:-3].replace("/", "."))))
+    return types.SimpleNamespace(**{**names, **vars(importlib.import_module(module + "_pb2"))})
 
 
 def wait_until(what, condition, seconds=20, every=0.01):

@@ -10,7 +10,7 @@ static int add(struct wr *wr, const struct fact *fact, const NoteAdded *e)
     struct key k = KEY_INIT;
 
     if (strcmp(e->title, "apply-fails") == 0)
-        return -EBADMSG;
+        return -EINVAL;
     note.slug = e->slug;
     note.title = e->title;
     note.text = e->text;
