@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/core_internal.h"
+#include "common/pack.h"
 #include "fokus/runtime/v1/runtime.fokus.h"
 #include "fokus/v1/options.pb-c.h"
 
@@ -420,17 +421,11 @@ void *core_new_message(struct arena *arena, const ProtobufCMessageDescriptor *ty
 
 bool core_pack_reply(struct core_call *call, const ProtobufCMessage *response)
 {
-    size_t len = protobuf_c_message_get_packed_size(response);
-    uint8_t *bytes = len <= CORE_MAX_BODY ? arena_alloc(call->arena, len ? len : 1) : NULL;
-
-    if (!bytes) {
-        status_refuse(&call->status, CODE_RESOURCE_EXHAUSTED,
-                      "The answer is too large. Ask for less at a time.");
-        return false;
-    }
-    protobuf_c_message_pack(response, bytes);
-    call->reply = (struct slice) { bytes, len };
-    return true;
+    if (pack_in(call->arena, response, CORE_MAX_BODY, &call->reply))
+        return true;
+    status_refuse(&call->status, CODE_RESOURCE_EXHAUSTED,
+                  "The answer is too large. Ask for less at a time.");
+    return false;
 }
 
 /* ---- queries ---- */

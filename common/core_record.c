@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/core_internal.h"
-#include "common/packed.h"
+#include "common/pack.h"
 
 /* ---- emitting ---- */
 
@@ -30,24 +30,6 @@ int outcome_emit(struct outcome *out, int kind, const char *subject, const Proto
 }
 
 /* ---- the record ---- */
-
-/* Appends `message` as field `number` of the record. False: no room, and nothing was appended. */
-static bool put_field(struct buf *b, unsigned number, const ProtobufCMessage *message)
-{
-    size_t before = b->len, len = protobuf_c_message_get_packed_size(message);
-
-    packed_append_tag(b, number, PACKED_LEN);
-    packed_append_varint(b, len);
-    uint8_t *to = buf_reserve(b, len);
-    if (!to) {
-        b->len = before;
-        b->failed = false;
-        return false;
-    }
-    protobuf_c_message_pack(message, to);
-    b->len += len;
-    return true;
-}
 
 enum { RECORD_EVENTS = 6, RECORD_REPLIES = 7 }; /* field numbers of fokus.event.v1.Record */
 
@@ -121,15 +103,14 @@ static int record_event(struct batch *b, const struct emitted *emitted, char *ac
     if (!kind->name)
         return -EBADMSG;
     struct kept_event *kept = arena_alloc(b->arena, sizeof *kept);
-    size_t len = protobuf_c_message_get_packed_size(emitted->event);
-    uint8_t *data = arena_alloc(b->arena, len ? len : 1);
+    struct slice data;
+    bool packed = pack_in(b->arena, emitted->event, CORE_MAX_RECORD, &data);
     char *subject = arena_strdup(b->arena, emitted->subject ? emitted->subject : "");
-    if (!kept || !data || !subject)
+    if (!kept || !packed || !subject)
         return -ENOMEM;
 
     Fokus__Event__V1__Event *event = &kept->event;
     fokus__event__v1__event__init(event);
-    protobuf_c_message_pack(emitted->event, data);
     id_next(b->ids, b->now_ms, kept->id);
     event->sequence = b->next_sequence;
     event->id = kept->id;
@@ -138,9 +119,9 @@ static int record_event(struct batch *b, const struct emitted *emitted, char *ac
     event->actor = actor;
     event->subject = subject;
     event->trace_id = trace_id;
-    event->data = (ProtobufCBinaryData) { len, data };
+    event->data = (ProtobufCBinaryData) { data.len, (uint8_t *)data.data }; /* as type */
     event->audience = audience_of(kind);
-    if (!put_field(&b->c->record, RECORD_EVENTS, &event->base))
+    if (!pack_append(&b->c->record, RECORD_EVENTS, &event->base))
         return -ENOMEM;
     int r = batch_keep_event(b, event);
     if (r == 0)
@@ -212,7 +193,7 @@ bool batch_record_reply(struct batch *b, const struct core_call *call, uint8_t h
     stored.body = (ProtobufCBinaryData) { call->reply.len, (uint8_t *)call->reply.data };
     stored.log_sequence = sequence;
     size_t len = fokus__event__v1__stored_reply__get_packed_size(&stored);
-    if (!put_field(replies, RECORD_REPLIES, &stored.base))
+    if (!pack_append(replies, RECORD_REPLIES, &stored.base))
         return false;
     *ret = (struct slice) { replies->data + replies->len - len, len };
     return true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/fault.h"
+#include "common/pack.h"
 
 int wr_begin(struct store *s, struct arena *arena, struct wr **ret)
 {
@@ -59,7 +60,7 @@ static bool ready(struct wr *wr, const struct table *t, const struct key *k, MDB
     return wr->status == 0;
 }
 
-/* The message is packed straight into the page. */
+/* A message that is not small is packed straight into the page. */
 void wr_put(struct wr *wr, const struct table *t, const struct key *k, const void *message)
 {
     const ProtobufCMessage *m = message;
@@ -71,7 +72,15 @@ void wr_put(struct wr *wr, const struct table *t, const struct key *k, const voi
         wr->status = -EINVAL;
         return;
     }
-    MDB_val key = key_val(k), value = { protobuf_c_message_get_packed_size(m), NULL };
+    uint8_t room[PACK_ROOM];
+    struct slice small;
+    MDB_val key = key_val(k), value;
+    if (pack_small(m, room, &small)) {
+        value = (MDB_val) { small.len, (void *)small.data };
+        wr->status = store_errno(mdb_put(wr->rd.txn, dbi, &key, &value, 0));
+        return;
+    }
+    value = (MDB_val) { protobuf_c_message_get_packed_size(m), NULL };
     wr->status = store_errno(mdb_put(wr->rd.txn, dbi, &key, &value, MDB_RESERVE));
     if (wr->status == 0)
         (void)protobuf_c_message_pack(m, value.mv_data); /* as many bytes as asked for above */

@@ -16,12 +16,16 @@
 
 #include "common/clock.h"
 #include "common/macros.h"
+#include "common/pack.h"
+#include "common/packed.h"
 #include "fokus/runtime/v1/runtime.pb-c.h"
 
 enum {
     PREVIOUS_BYTES = 16, /* what `previous` takes at most, tag and all */
     BATCH_BYTES = STREAM_MAX_MESSAGE - PREVIOUS_BYTES,
     FIRST_SLOTS = 64, /* a power of two */
+    BATCH_EVENTS = 1, /* field numbers of fokus.event.v1.EventBatch */
+    BATCH_PREVIOUS = 2,
 };
 
 /* What stands on one topic: the events of the commit in hand, packed, and the last sequence that went before them. */
@@ -184,39 +188,40 @@ static void send_on(struct stream_publisher *p, const char *topic, struct buf *b
 }
 
 /* Packed messages put one behind the other are the packed form of their merger: so a batch grows event by event. */
-static bool batch_append(struct topic *t, const Fokus__Event__V1__EventBatch *part)
+static bool batch_append(struct topic *t, const Fokus__Event__V1__Event *event)
 {
-    size_t len = fokus__event__v1__event_batch__get_packed_size(part);
-    uint8_t *to = buf_reserve(&t->batch, len);
-    if (!to)
+    size_t before = t->batch.len;
+
+    if (!pack_append(&t->batch, BATCH_EVENTS, &event->base))
         return false;
-    t->batch.len += fokus__event__v1__event_batch__pack(part, to);
-    return true;
+    if (t->batch.len <= BATCH_BYTES)
+        return true;
+    t->batch.len = before;
+    return false;
 }
 
 static void batch_send(struct stream_publisher *p, struct topic *t)
 {
-    Fokus__Event__V1__EventBatch previous = FOKUS__EVENT__V1__EVENT_BATCH__INIT;
-    previous.previous = t->previous;
-    if (t->batch.len && batch_append(t, &previous))
+    bool any = t->batch.len > 0;
+
+    if (any && t->previous > 0) {
+        packed_append_tag(&t->batch, BATCH_PREVIOUS, PACKED_VARINT);
+        packed_append_varint(&t->batch, t->previous); /* PREVIOUS_BYTES were left for it */
+    }
+    if (any && !t->batch.failed)
         send_on(p, t->name, &t->batch);
     buf_clear(&t->batch);
     t->previous = t->last;
 }
 
-static void batch_event(struct stream_publisher *p, struct topic *t, Fokus__Event__V1__Event *event)
+static void batch_event(struct stream_publisher *p, struct topic *t,
+                        const Fokus__Event__V1__Event *event)
 {
-    Fokus__Event__V1__EventBatch one = FOKUS__EVENT__V1__EVENT_BATCH__INIT;
-    one.events = &event;
-    one.n_events = 1;
-    size_t len = fokus__event__v1__event_batch__get_packed_size(&one);
-    if (t->batch.len + len > BATCH_BYTES)
+    if (!batch_append(t, event)) {
         batch_send(p, t);
-    if (len > BATCH_BYTES || !batch_append(t, &one)) {
-        /* The events before it still go out; this one is a gap. */
-        t->batch.failed = false;
-        batch_send(p, t);
-        t->previous = event->sequence;
+        /* The events before it went out; if it does not fit alone, it is a gap. */
+        if (!batch_append(t, event))
+            t->previous = event->sequence;
     }
     t->last = event->sequence;
 }
