@@ -487,7 +487,7 @@ TEST(what_looks_alike_is_paired_once_by_its_surest_reason)
     o.website = "http://exempel.example";
     o.short_name = "E.X.";
     register_organisation(&o);
-    o = an_organisation("c", "Något annat");
+    o = an_organisation("c", "Exempelföreningen i Sverige");
     o.website = "https://exempel.example/c";
     register_organisation(&o);
     o = an_organisation("d", "Ännu något");
@@ -514,6 +514,25 @@ TEST(what_looks_alike_is_paired_once_by_its_surest_reason)
     assert_int_equal(response->n_pairs, 1);
     assert_string_equal(response->pairs[0]->other_slug, "c");
     assert_true(response->more);
+}
+
+TEST(a_shared_website_alone_makes_no_pair)
+{
+    const char *names[] = { "Exempelcentrum norr", "Exempelcentrum syd", "Exempelcentrum",
+                            "Annat" };
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        char slug[] = { (char)('a' + i), '\0' };
+        Organisation o = an_organisation(slug, names[i]);
+        o.website = "https://exempel.example";
+        if (i == 2)
+            o.level = ORGANISATION_LEVEL_REGIONAL; /* whose branches the first two would be */
+        register_organisation(&o);
+    }
+    FindDuplicatesRequest request = FIND_DUPLICATES_REQUEST_INIT;
+    FindDuplicatesResponse *response;
+    ask(anonymous(), "FindDuplicates", &request, &response);
+    then_ok();
+    assert_int_equal(response->n_pairs, 0);
 }
 
 TESTS(&directory_service)

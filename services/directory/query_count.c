@@ -204,7 +204,11 @@ enum { DUPLICATES_DEFAULT = 200, SCRATCH_BYTES = 1024 * 1024 };
 struct trait {
     int rank; /* 0 surest */
     DuplicateReason reason;
-    const char *value, *slug;
+    const char *value;
+    OrganisationLevel
+        level; /* with `name`, what must be alike besides: a website alone is shared by whole federations */
+    const char *name;
+    const char *slug;
 };
 
 static int by_trait(const void *a, const void *b)
@@ -213,7 +217,18 @@ static int by_trait(const void *a, const void *b)
     if (x->rank != y->rank)
         return x->rank - y->rank;
     int order = strcmp(x->value, y->value);
+    if (order == 0 && x->level != y->level)
+        order = x->level < y->level ? -1 : 1;
+    if (order == 0)
+        order = strcmp(x->name, y->name);
     return order ? order : strcmp(x->slug, y->slug);
+}
+
+/* Of two that are sorted: names that begin alike stand behind the one they begin with. */
+static bool is_alike(const struct trait *a, const struct trait *b)
+{
+    return a->rank == b->rank && strcmp(a->value, b->value) == 0 && a->level == b->level &&
+           strncmp(a->name, b->name, strlen(a->name)) == 0;
 }
 
 struct traits {
@@ -222,15 +237,15 @@ struct traits {
     size_t n, room;
 };
 
-static int add_trait(struct traits *t, int rank, DuplicateReason reason, const char *value,
-                     const char *slug)
+static int add_trait(struct traits *t, struct trait trait)
 {
-    if (!*value || t->n == t->room)
+    if (!*trait.value || t->n == t->room)
         return 0;
-    const char *copy = arena_strdup(t->arena, value);
-    if (!copy)
+    trait.value = arena_strdup(t->arena, trait.value);
+    trait.name = trait.name ? arena_strdup(t->arena, trait.name) : "";
+    if (!trait.value || !trait.name)
         return -ENOMEM;
-    t->all[t->n++] = (struct trait) { .rank = rank, .reason = reason, .value = copy, .slug = slug };
+    t->all[t->n++] = trait;
     return 0;
 }
 
@@ -243,7 +258,9 @@ static int add_short_name(struct traits *t, const Organisation *o, const char *s
     char value[TEXT_FOLD_MAX + 16];
     (void)snprintf(value, sizeof(value), "%s%s%.8s", folded.text, o->n_region_codes ? " " : "",
                    o->n_region_codes ? o->region_codes[0] : ""); /* both parts are bounded */
-    return add_trait(t, 2, DUPLICATE_REASON_SHORT_NAME, value, slug);
+    return add_trait(
+        t, (struct trait) {
+               .rank = 2, .reason = DUPLICATE_REASON_SHORT_NAME, .value = value, .slug = slug });
 }
 
 static int add_traits(struct traits *t, const Organisation *o)
@@ -257,9 +274,16 @@ static int add_traits(struct traits *t, const Organisation *o)
     char host[TEXT_FOLD_MAX + 1];
     text_fold(o->name, &folded);
     text_host(o->website, host);
-    int r = add_trait(t, 0, DUPLICATE_REASON_NAME, folded.text, slug);
+    int r = add_trait(
+        t, (struct trait) {
+               .rank = 0, .reason = DUPLICATE_REASON_NAME, .value = folded.text, .slug = slug });
     if (r == 0)
-        r = add_trait(t, 1, DUPLICATE_REASON_WEBSITE, host, slug);
+        r = add_trait(t, (struct trait) { .rank = 1,
+                                          .reason = DUPLICATE_REASON_WEBSITE,
+                                          .value = host,
+                                          .level = o->level,
+                                          .name = folded.text,
+                                          .slug = slug });
     if (r == 0)
         r = add_short_name(t, o, slug);
     return r;
@@ -304,7 +328,7 @@ static int show_pairs(struct arena *arena, const struct traits *t, uint32_t limi
     size_t first = 0;
     for (size_t i = 1; i < t->n && !res->more; i++) {
         const struct trait *a = &t->all[first], *b = &t->all[i];
-        if (a->rank != b->rank || strcmp(a->value, b->value) != 0) {
+        if (!is_alike(a, b)) {
             first = i;
             continue;
         }
