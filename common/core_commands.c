@@ -13,6 +13,7 @@
  * A run too large for one record ends early, and the rest of the batch is a run of its own. */
 #include <errno.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,14 +34,27 @@ enum run_end {
 
 /* ---- idempotency ---- */
 
+/* Whose keys a call's key is among. Security: nobody can tell one anonymous caller from another, so that theirs counts only
+ * together with the very request: who guesses or happens to choose another's key learns nothing and is not hindered. */
+static const char *key_owner(const struct core_call *call, const uint8_t hash[LOG_HASH_BYTES])
+{
+    char hex[2 * LOG_HASH_BYTES + 1];
+
+    if (call->caller.id[0])
+        return call->caller.id;
+    return arena_printf(call->arena, "anonymous:%s",
+                        sodium_bin2hex(hex, sizeof(hex), hash, LOG_HASH_BYTES));
+}
+
 /* Answers from the stored reply if there is one. 1: answered; 0: not seen before. */
-static int recall(struct batch *b, struct core_call *call, const uint8_t hash[LOG_HASH_BYTES])
+static int recall(struct batch *b, struct core_call *call, const char *owner,
+                  const uint8_t hash[LOG_HASH_BYTES])
 {
     const Fokus__Event__V1__StoredReply *stored;
     struct key k = KEY_INIT;
 
-    int r = rd_get(wr_rd(b->wr), &core_table_replies,
-                   reply_key(&k, call->caller.id, call->idempotency_key), &stored);
+    int r = rd_get(wr_rd(b->wr), &core_table_replies, reply_key(&k, owner, call->idempotency_key),
+                   &stored);
     if (r == -ENOENT)
         return 0;
     if (r < 0)
@@ -136,6 +150,7 @@ static int step(struct batch *b, const struct method *m, struct core_call *call)
     struct core *c = b->c;
     const struct mark before = mark_here(b);
     bool keyed = call->idempotency_key[0] != '\0';
+    const char *owner = NULL;
     uint8_t hash[LOG_HASH_BYTES];
     struct slice stored = { 0 };
 
@@ -145,7 +160,8 @@ static int step(struct batch *b, const struct method *m, struct core_call *call)
     call->log_sequence = b->next_sequence - 1;
     if (keyed) {
         core_hash_request(call, hash);
-        int r = recall(b, call, hash);
+        owner = key_owner(call, hash);
+        int r = owner ? recall(b, call, owner, hash) : -ENOMEM;
         if (r < 0)
             core_fail_reading(c, call, -r, "reading the stored reply");
         if (call->status.code != CODE_OK)
@@ -158,7 +174,7 @@ static int step(struct batch *b, const struct method *m, struct core_call *call)
     if (!decide(b, m, call, &out))
         return 0;
     int r = batch_record_events(b, &out, call->caller.id, call->trace_id);
-    if (r == 0 && keyed && !batch_record_reply(b, call, hash, b->next_sequence - 1, &stored))
+    if (r == 0 && keyed && !batch_record_reply(b, call, owner, hash, b->next_sequence - 1, &stored))
         r = -ENOMEM;
     if (c->record.len + c->replies.len > CORE_MAX_RECORD)
         r = -ENOMEM;
@@ -172,8 +188,7 @@ static int step(struct batch *b, const struct method *m, struct core_call *call)
         return r;
     call->log_sequence = b->next_sequence - 1;
     if (keyed)
-        fold_reply(b->wr, b->now_ms, call->caller.id, call->idempotency_key, stored.data,
-                   stored.len);
+        fold_reply(b->wr, b->now_ms, owner, call->idempotency_key, stored.data, stored.len);
     return wr_status(b->wr);
 }
 

@@ -93,9 +93,10 @@ int batch_record_events(struct batch *b, const struct outcome *out, const char *
 int batch_apply_events(struct batch *b, const struct outcome *out) must_check;
 /* One more event to be published. */
 int batch_keep_event(struct batch *b, Fokus__Event__V1__Event *event) must_check;
-/* Puts the call's reply into the record's end; *ret are its packed bytes, until the next one. False: no room. */
-bool batch_record_reply(struct batch *b, const struct core_call *call, uint8_t hash[LOG_HASH_BYTES],
-                        uint64_t sequence, struct slice *ret) must_check;
+/* Puts the call's reply into the record's end, under the owner's key; *ret are its packed bytes, until the next one. False: no room. */
+bool batch_record_reply(struct batch *b, const struct core_call *call, const char *owner,
+                        uint8_t hash[LOG_HASH_BYTES], uint64_t sequence,
+                        struct slice *ret) must_check;
 /* What tells one request from another under the same key. */
 void core_hash_request(const struct core_call *call, uint8_t ret[LOG_HASH_BYTES]);
 

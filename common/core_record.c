@@ -181,13 +181,13 @@ void core_hash_request(const struct core_call *call, uint8_t ret[LOG_HASH_BYTES]
 }
 
 /* Puts the reply into the record's end. Its bytes begin at *ret_at of c->replies. */
-bool batch_record_reply(struct batch *b, const struct core_call *call, uint8_t hash[LOG_HASH_BYTES],
-                        uint64_t sequence, struct slice *ret)
+bool batch_record_reply(struct batch *b, const struct core_call *call, const char *owner,
+                        uint8_t hash[LOG_HASH_BYTES], uint64_t sequence, struct slice *ret)
 {
     Fokus__Event__V1__StoredReply stored = FOKUS__EVENT__V1__STORED_REPLY__INIT;
     struct buf *replies = &b->c->replies;
 
-    stored.caller = (char *)call->caller.id; /* only packed */
+    stored.caller = (char *)owner; /* only packed */
     stored.key = (char *)call->idempotency_key;
     stored.request_hash = (ProtobufCBinaryData) { LOG_HASH_BYTES, hash };
     stored.body = (ProtobufCBinaryData) { call->reply.len, (uint8_t *)call->reply.data };
