@@ -1,26 +1,33 @@
-/* search_bench.c - the index against the goals, as one line of JSON a figure.
+/* search_bench.c - the index against the goals and against other engines, as one line of JSON a figure.
  *
- *   search_bench DIR DOCUMENTS [ours|fts5|both] [ROUNDS]
+ *   search_bench DIR DOCUMENTS [ours|all] [ROUNDS]
+ *   search_bench documents N           prints the corpus instead: name, tab, text
  *
  * Builds the corpus of search_corpus.h in DIR (an empty folder on a real disk), in one durable transaction; asks words,
- * three words, beginnings and typos, ours and SQLite's FTS5 in turn; and edits documents, each in a commit of its own. */
-#include <errno.h>
-#include <math.h>
+ * three words, beginnings and typos, ours and those installed of SQLite's FTS5 and Xapian in turn; and edits documents, each
+ * in a commit of its own. Of a small corpus there is a second index, with many synonyms, asked in turn as well. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "common/search.h"
-#include "tests/bench/search_corpus.h"
-#ifdef HAVE_SQLITE
-#include <sqlite3.h>
-#endif
+#include "tests/bench/search_peer.h"
 
-enum { QUERIES = 400, EDITS = 200, LIMIT = 10, REGIONS = 21, AREAS = 25, SYNONYMS = 25000 };
+enum {
+    QUERIES = 400,
+    ROUNDS_MAX = 16,
+    EDITS = 200,
+    LIMIT = 10,
+    REGIONS = 21,
+    AREAS = 25,
+    SYNONYMS = 25000,
+    SYNONYMS_UP_TO = 10000, /* documents: of more, a second index takes too long */
+    PEER_ONE_IN = 4,        /* peers are slow: each gets a quarter of the queries */
+};
 
 static const struct table *const TABLES[] = { SEARCH_TABLES, NULL };
+static const char *const EDIT = "one edit, own commit";
 
 static double now_us(void)
 {
@@ -57,6 +64,15 @@ static void print_times(const char *engine, const char *what, double *times, siz
     qsort(times, n, sizeof(*times), compare_doubles);
     printf("{\"engine\":\"%s\",\"what\":\"%s\",\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f}\n",
            engine, what, times[n / 2], times[n * 99 / 100], times[n - 1]);
+    fflush(stdout);
+}
+
+static void print_build(const char *engine, uint32_t documents, double s, double cpu_s,
+                        uint64_t bytes)
+{
+    printf("{\"engine\":\"%s\",\"what\":\"build\",\"documents\":%u,\"s\":%.2f,\"cpu_s\":%.2f,"
+           "\"mb\":%.1f}\n",
+           engine, documents, s, cpu_s, (double)bytes / 1e6);
     fflush(stdout);
 }
 
@@ -210,7 +226,14 @@ static void ours_open(struct ours *o, const char *path)
         die(path, strerror(-r));
 }
 
-static void ours_build(struct ours *o, const struct corpus *c, uint32_t documents)
+static void ours_close(struct ours *o)
+{
+    store_close(o->store);
+    arena_free(o->arena);
+}
+
+static void ours_build(struct ours *o, const struct corpus *c, uint32_t documents,
+                       const char *label)
 {
     struct store_stats stats = { 0 };
     struct wr *wr;
@@ -224,10 +247,7 @@ static void ours_build(struct ours *o, const struct corpus *c, uint32_t document
     double s = (now_us() - start) / 1e6, cpu_s = (cpu_us() - cpu_start) / 1e6;
     if (store_stats(o->store, &stats) < 0)
         die("stats", "cannot");
-    printf("{\"engine\":\"ours\",\"what\":\"build\",\"documents\":%u,\"s\":%.2f,\"cpu_s\":%.2f,"
-           "\"mb\":%.1f}\n",
-           documents, s, cpu_s, (double)stats.used_bytes / 1e6);
-    fflush(stdout);
+    print_build(label, documents, s, cpu_s, stats.used_bytes);
 }
 
 static double ours_ask(struct ours *o, enum kind kind, const char *text)
@@ -269,7 +289,7 @@ static void ours_edits(struct ours *o, const struct corpus *c, uint32_t document
         ours_commit(wr);
         times[i] = now_us() - start;
     }
-    print_times("ours", "one edit, own commit", times, EDITS);
+    print_times("ours", EDIT, times, EDITS);
 }
 
 /* Each puts a word that documents have in the place of another. */
@@ -289,156 +309,172 @@ static void ours_synonyms(struct ours *o, const struct corpus *c, uint32_t docum
     ours_commit(wr);
 }
 
-/* ---- SQLite's FTS5 ---- */
+/* ---- the others ---- */
 
-#ifdef HAVE_SQLITE
-struct fts5 {
-    sqlite3 *db;
-    sqlite3_stmt *ask;
+struct compared {
+    const struct peer *peer;
+    void *engine;
+    double times[KINDS][QUERIES * ROUNDS_MAX / PEER_ONE_IN];
 };
 
-static void sql(sqlite3 *db, const char *text)
+static struct compared others[] = {
+#ifdef HAVE_SQLITE
+    { .peer = &PEER_FTS5 },
+#endif
+#ifdef HAVE_XAPIAN
+    { .peer = &PEER_XAPIAN },
+#endif
+    { .peer = NULL },
+};
+
+static void build_other(struct compared *o, const char *dir, const struct corpus *c,
+                        uint32_t documents)
 {
-    char *message;
+    char path[1024];
 
-    if (sqlite3_exec(db, text, NULL, NULL, &message) != SQLITE_OK)
-        die(text, message);
-}
-
-static void fts5_build(struct fts5 *f, const char *path, const struct corpus *c, uint32_t documents)
-{
-    char name[CORPUS_NAME_BYTES], text[CORPUS_TEXT_BYTES];
-    sqlite3_stmt *insert;
-    struct stat st;
-
-    if (sqlite3_open(path, &f->db) != SQLITE_OK)
-        die(path, sqlite3_errmsg(f->db));
-    sql(f->db, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL; PRAGMA cache_size=-200000");
-    sql(f->db, "CREATE VIRTUAL TABLE t USING fts5(name, body, content='', detail=none, "
-               "prefix='2 3', tokenize='unicode61 remove_diacritics 2')");
-    if (sqlite3_prepare_v2(f->db, "INSERT INTO t(rowid, name, body) VALUES(?,?,?)", -1, &insert,
-                           NULL) != SQLITE_OK)
-        die("prepare", sqlite3_errmsg(f->db));
+    snprintf(path, sizeof(path), "%s/%s", dir, o->peer->name);
     double start = now_us(), cpu_start = cpu_us();
-    sql(f->db, "BEGIN");
-    for (uint32_t i = 0; i < documents; i++) {
-        corpus_document(c, i, 0, name, text);
-        sqlite3_bind_int64(insert, 1, i + 1);
-        sqlite3_bind_text(insert, 2, name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(insert, 3, text, -1, SQLITE_STATIC);
-        if (sqlite3_step(insert) != SQLITE_DONE)
-            die("insert", sqlite3_errmsg(f->db));
-        sqlite3_reset(insert);
-    }
-    sql(f->db, "COMMIT");
+    o->engine = o->peer->build(path, c, documents);
     double s = (now_us() - start) / 1e6, cpu_s = (cpu_us() - cpu_start) / 1e6;
-    sqlite3_finalize(insert);
-    if (stat(path, &st) < 0)
-        die(path, strerror(errno));
-    printf("{\"engine\":\"fts5\",\"what\":\"build\",\"documents\":%u,\"s\":%.2f,\"cpu_s\":%.2f,"
-           "\"mb\":%.1f}\n",
-           documents, s, cpu_s, (double)st.st_size / 1e6);
-    fflush(stdout);
-    if (sqlite3_prepare_v2(f->db,
-                           "SELECT rowid FROM t WHERE t MATCH ? ORDER BY bm25(t, 3, 1) LIMIT 10",
-                           -1, &f->ask, NULL) != SQLITE_OK)
-        die("prepare", sqlite3_errmsg(f->db));
+    print_build(o->peer->name, documents, s, cpu_s, o->peer->size(path));
 }
 
-/* Words become OR, the last of a type-ahead a prefix. It knows no typos: that kind is not asked. */
-static double fts5_ask(struct fts5 *f, enum kind kind, const char *text)
+static double ask_other(const struct compared *o, enum kind kind, const char *text)
 {
-    char match[1024] = "", copy[512], *rest = copy, *word;
-    size_t len = 0;
-
-    snprintf(copy, sizeof(copy), "%s", text);
-    while ((word = strsep(&rest, " ")))
-        len += (size_t)snprintf(match + len, sizeof(match) - len, "%s\"%s\"%s", len ? " OR " : "",
-                                word, kind == TYPE_AHEAD ? "*" : "");
     double start = cpu_us();
-    sqlite3_bind_text(f->ask, 1, match, -1, SQLITE_STATIC);
-    while (sqlite3_step(f->ask) == SQLITE_ROW)
-        ;
-    sqlite3_reset(f->ask);
+
+    o->peer->ask(o->engine, text, kind == TYPE_AHEAD);
     return cpu_us() - start;
 }
-#endif
+
+static void edit_other(const struct compared *o, const struct corpus *c, uint32_t documents)
+{
+    static double times[EDITS];
+    uint64_t state = 5;
+
+    for (size_t i = 0; i < EDITS; i++) {
+        uint32_t number = (uint32_t)(corpus_random(&state) % documents);
+        double start = now_us();
+        o->peer->edit(o->engine, c, number, (uint32_t)i + 1);
+        times[i] = now_us() - start;
+    }
+    print_times(o->peer->name, EDIT, times, EDITS);
+}
 
 /* ---- the run ---- */
 
-int main(int argc, char **argv)
+struct run {
+    struct corpus *corpus;
+    const char *dir;
+    uint32_t documents;
+    size_t rounds;
+    struct ours ours, with_synonyms;
+};
+
+static double our_times[KINDS][QUERIES * ROUNDS_MAX], synonym_times[KINDS][QUERIES * ROUNDS_MAX];
+
+static void build(struct run *r, bool compare)
 {
-    static double ours_times[KINDS][QUERIES * 16];
-    struct ours o = { 0 };
     char path[1024];
 
+    snprintf(path, sizeof(path), "%s/ours", r->dir);
+    ours_open(&r->ours, path);
+    ours_build(&r->ours, r->corpus, r->documents, "ours");
+    if (r->documents <= SYNONYMS_UP_TO) {
+        snprintf(path, sizeof(path), "%s/synonyms", r->dir);
+        ours_open(&r->with_synonyms, path);
+        ours_build(&r->with_synonyms, r->corpus, r->documents, "ours, with synonyms");
+        ours_synonyms(&r->with_synonyms, r->corpus, r->documents);
+    }
+    for (struct compared *o = others; compare && o->peer; o++)
+        build_other(o, r->dir, r->corpus, r->documents);
+}
+
+static void ask_ours(struct run *r, struct ours *o, enum kind kind, double *times)
+{
+    char text[512];
+
+    for (uint64_t i = 0; i < QUERIES && o->store; i++) {
+        make_query(r->corpus, r->documents, kind, i, text);
+        times[i] = ours_ask(o, kind, text);
+    }
+}
+
+/* A kind's queries to one engine after the other, so that each finds the processor's caches as it left them. What has no typos is not
+ * asked for any. */
+static void ask_all(struct run *r, enum kind kind, size_t round)
+{
+    const size_t at = (round ? round - 1 : 0) * QUERIES; /* the first warms the pages */
+    char text[512];
+
+    for (size_t turn = 0; turn < 2; turn++) {
+        if (turn == round % 2)
+            ask_ours(r, &r->ours, kind, our_times[kind] + at);
+        else
+            ask_ours(r, &r->with_synonyms, kind, synonym_times[kind] + at);
+    }
+    for (struct compared *o = others; o->engine && kind < TYPO; o++) {
+        for (uint64_t i = 0; i < QUERIES; i += PEER_ONE_IN) {
+            make_query(r->corpus, r->documents, kind, i, text);
+            o->times[kind][(at + i) / PEER_ONE_IN] = ask_other(o, kind, text);
+        }
+    }
+}
+
+static void print_all(struct run *r)
+{
+    size_t n = r->rounds * QUERIES;
+
+    for (int kind = 0; kind < KINDS; kind++) {
+        print_times("ours", KIND_NAMES[kind], our_times[kind], n);
+        if (r->with_synonyms.store)
+            print_times("ours, with synonyms", KIND_NAMES[kind], synonym_times[kind], n);
+        for (struct compared *o = others; o->engine && kind < TYPO; o++)
+            print_times(o->peer->name, KIND_NAMES[kind], o->times[kind], n / PEER_ONE_IN);
+    }
+}
+
+static int print_documents(const struct corpus *c, uint32_t n)
+{
+    char name[CORPUS_NAME_BYTES], text[CORPUS_TEXT_BYTES];
+
+    for (uint32_t i = 0; i < n; i++) {
+        corpus_document(c, i, 0, name, text);
+        printf("%s\t%s\n", name, text);
+    }
+    return ferror(stdout) ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
     if (argc < 3) {
-        fprintf(stderr, "usage: search_bench DIR DOCUMENTS [ours|fts5|both] [ROUNDS]\n");
+        fprintf(stderr, "usage: search_bench DIR DOCUMENTS [ours|all] [ROUNDS]\n"
+                        "       search_bench documents N\n");
         return 2;
     }
-    const char *engines = argc > 3 ? argv[3] : "ours";
-    uint32_t documents = (uint32_t)strtoul(argv[2], NULL, 10);
-    size_t rounds = argc > 4 ? strtoul(argv[4], NULL, 10) : 3, n = 0;
-    if (rounds < 1 || rounds > 16 || documents < 1)
-        die("arguments", "at least one document, 1 to 16 rounds");
-    struct corpus *c = corpus_new("/usr/share/hunspell/sv_SE.dic");
-    if (!c)
+    struct run r = { .corpus = corpus_new("/usr/share/hunspell/sv_SE.dic"),
+                     .dir = argv[1],
+                     .documents = (uint32_t)strtoul(argv[2], NULL, 10),
+                     .rounds = argc > 4 ? strtoul(argv[4], NULL, 10) : 3 };
+    bool compare = argc > 3 && strcmp(argv[3], "all") == 0;
+
+    if (!r.corpus)
         die("/usr/share/hunspell/sv_SE.dic", "missing: install hunspell-sv");
-    snprintf(path, sizeof(path), "%s/ours", argv[1]);
-    ours_open(&o, path);
-    ours_build(&o, c, documents);
-#ifdef HAVE_SQLITE
-    static double fts5_times[KINDS][QUERIES * 16];
-    bool compare = strcmp(engines, "ours") != 0;
-    struct fts5 f = { 0 };
-    if (compare) {
-        snprintf(path, sizeof(path), "%s/fts5.db", argv[1]);
-        fts5_build(&f, path, c, documents);
-    }
-#else
-    if (strcmp(engines, "ours") != 0)
-        die(engines, "built without SQLite: install libsqlite3-dev");
-#endif
-    for (size_t round = 0; round <= rounds; round++) { /* the first warms the pages */
-        for (int kind = 0; kind < KINDS; kind++) {
-            for (uint64_t i = 0; i < QUERIES; i++) {
-                char text[512];
-                make_query(c, documents, (enum kind)kind, i, text);
-                ours_times[kind][n + i] = ours_ask(&o, (enum kind)kind, text);
-#ifdef HAVE_SQLITE
-                if (compare && kind < TYPO && i % 4 == 0)
-                    fts5_times[kind][(n + i) / 4] = fts5_ask(&f, (enum kind)kind, text);
-#endif
-            }
-        }
-        n = round == 0 ? 0 : n + QUERIES;
-    }
-    for (int kind = 0; kind < KINDS; kind++) {
-        print_times("ours", KIND_NAMES[kind], ours_times[kind], n);
-#ifdef HAVE_SQLITE
-        if (compare && kind < TYPO)
-            print_times("fts5", KIND_NAMES[kind], fts5_times[kind], n / 4);
-#endif
-    }
-    ours_edits(&o, c, documents);
-    ours_synonyms(&o, c, documents);
-    for (int kind = 0; kind <= WORDS3; kind++) {
-        char text[512], what[64];
-        for (uint64_t i = 0; i < QUERIES; i++) {
-            make_query(c, documents, (enum kind)kind, i, text);
-            ours_times[kind][i] = ours_ask(&o, (enum kind)kind, text);
-        }
-        snprintf(what, sizeof(what), "%s, with 25000 synonyms", KIND_NAMES[kind]);
-        print_times("ours", what, ours_times[kind], QUERIES);
-    }
-#ifdef HAVE_SQLITE
-    if (compare) {
-        sqlite3_finalize(f.ask);
-        sqlite3_close(f.db);
-    }
-#endif
-    store_close(o.store);
-    arena_free(o.arena);
-    corpus_free(c);
+    if (r.rounds < 1 || r.rounds > ROUNDS_MAX || r.documents < 1)
+        die("arguments", "at least one document, 1 to 16 rounds");
+    if (strcmp(r.dir, "documents") == 0)
+        return print_documents(r.corpus, r.documents);
+    build(&r, compare);
+    for (size_t round = 0; round <= r.rounds; round++)
+        for (int kind = 0; kind < KINDS; kind++)
+            ask_all(&r, (enum kind)kind, round);
+    print_all(&r);
+    ours_edits(&r.ours, r.corpus, r.documents);
+    for (struct compared *o = others; o->engine; o++)
+        if (o->peer->edit)
+            edit_other(o, r.corpus, r.documents);
+    ours_close(&r.ours);
+    ours_close(&r.with_synonyms);
+    corpus_free(r.corpus);
     return 0;
 }
