@@ -147,7 +147,7 @@ static int create_log(struct core *c, struct err *err)
         wr_abort(wr);
         return err_set(err, EIO, "cannot create the log: %s", log_rc_name(rc));
     }
-    r = meta_put_schema(wr, c->def->schema);
+    r = meta_put_schema(wr, service_schema(c->def));
     if (r < 0) {
         wr_abort(wr);
         return err_set(err, -r, "cannot write the schema number: %s", strerror(-r));

@@ -297,7 +297,7 @@ int replay_begin(struct core *c, struct wr *wr)
     wr_clear(wr, &core_table_replies);
     wr_clear(wr, &core_table_expiry);
     wr_clear(wr, &core_table_meta);
-    meta_put_replay(wr, c->def->schema, 1);
+    meta_put_replay(wr, service_schema(c->def), 1);
     return wr_status(wr);
 }
 
@@ -352,7 +352,7 @@ int replay_end(struct core *c, struct wr *wr)
     struct key k = KEY_INIT;
 
     wr_delete(wr, &core_table_meta, meta_key(&k, "replay"));
-    return meta_put_schema(wr, c->def->schema);
+    return meta_put_schema(wr, service_schema(c->def));
 }
 
 static int replay_step(struct core *c, uint64_t *next, uint64_t last, struct arena *arena,
@@ -368,7 +368,7 @@ static int replay_step(struct core *c, uint64_t *next, uint64_t last, struct are
     if (r == 0 && position > last) {
         r = replay_end(c, wr);
     } else if (r == 0) {
-        meta_put_replay(wr, c->def->schema, position);
+        meta_put_replay(wr, service_schema(c->def), position);
         r = wr_status(wr);
     }
     r = end_step(wr, r, err);
@@ -411,11 +411,12 @@ int core_bring_up(struct core *c, core_progress *progress, void *arg, struct err
         return err_set(err, EBADMSG, "the log's head cannot be read: %s", log_rc_name(rc));
     if (r < 0 && r != -ENOENT)
         return err_set(err, -r, "the schema number cannot be read: %s", strerror(-r));
-    if (r == 0 && mark.schema == c->def->schema && mark.next_record == 0)
+    if (r == 0 && mark.schema == service_schema(c->def) && mark.next_record == 0)
         return 0;
 
     /* A replay for the same schema that was killed goes on; anything else begins anew. */
-    bool resume = r == 0 && mark.schema == c->def->schema && mark.next_record <= end.record + 1;
+    bool resume =
+        r == 0 && mark.schema == service_schema(c->def) && mark.next_record <= end.record + 1;
     if (!resume) {
         mark.next_record = 1;
         do {

@@ -117,7 +117,7 @@ static int replay_some(struct verify *v, struct wr *wr)
     if (r == 0 && v->head.record == v->end.record) {
         if (scan_next(&v->index))
             found(v, "the log's index points past the log's end");
-        r = meta_put_schema(wr, v->def->schema);
+        r = meta_put_schema(wr, service_schema(v->def));
     }
     int index_r = scan_end(&v->index);
     return r < 0 ? r : index_r;

@@ -294,7 +294,7 @@ int runtime_get_status(const struct query_in *in, const GetStatusRequest *req,
     res->calls_total = recent.calls_total;
     res->started_ms = (uint64_t)s->started_ms;
     res->log_id = text(in, head.log_id);
-    res->schema = s->def->schema;
+    res->schema = service_schema(s->def);
     res->store_bytes = stats.used_bytes;
     return res->service && res->version && res->state && res->reason && res->log_id ? 0 : -ENOMEM;
 }
@@ -466,7 +466,7 @@ static int make_backup(const struct query_in *in, const char *directory,
         return r;
     res->last_record = head.record;
     res->last_sequence = head.next_sequence - 1;
-    res->schema = s->def->schema;
+    res->schema = service_schema(s->def);
     res->log_id = text(in, head.log_id);
     res->checksum = text(in, checksum);
     if (!res->log_id || !res->checksum)

@@ -45,8 +45,8 @@
 enum {
     SEARCH_VERSION = 1, /* of the tables' layout and of what search_put() makes of a document */
     SEARCH_KEY_MAX = 400,
-    SEARCH_FACET_MAX = 200, /* bytes of a facet's value */
-    SEARCH_FACETS_MAX = 64, /* of a document */
+    SEARCH_FACET_MAX = 200,  /* bytes of a facet's value */
+    SEARCH_FACETS_MAX = 200, /* of a document */
     SEARCH_WORD_BYTES = 160,
     SEARCH_DOCUMENT_WORDS = 20000,
     SEARCH_QUERY_BYTES = 1000,
@@ -184,6 +184,9 @@ struct search_result {
 /* 0; -EINVAL: limits above are passed; -EBADMSG: the tables are damaged; -ENOMEM. */
 int search_query(const struct rd *rd, struct arena *arena, const struct search_request *request,
                  struct search_result *ret) must_check;
+
+/* Whether a word, as in text_token.word, is of no help in telling documents apart: a query looks for it only if it has no other. */
+bool search_is_filler(const char *word);
 
 /* Bytes [start, end) of a text. */
 struct search_span {

@@ -51,7 +51,7 @@ static int compare_filler(const void *word, const void *filler)
     return strcmp(word, *(const char *const *)filler);
 }
 
-bool meaning_is_filler(const char *word)
+bool search_is_filler(const char *word)
 {
     static const char *const fillers[] = {
         /* in order of their bytes */
@@ -270,7 +270,7 @@ static int phrase_words(struct query *q, const char *phrase, const char *ret[SEA
     *ret_n = 0;
     int r = text_tokens(q->lists.work, phrase, strlen(phrase), SEARCH_QUERY_WORDS, &tokens, &n);
     for (size_t i = 0; i < n && r == 0; i++)
-        if (!meaning_is_filler(tokens[i].word))
+        if (!search_is_filler(tokens[i].word))
             ret[(*ret_n)++] = tokens[i].word;
     return r;
 }

@@ -15,8 +15,6 @@ struct query {
     bool counts[SEARCH_QUERY_WORDS];         /* whether the token is looked for */
 };
 
-/* Whether the word is of no help in telling documents apart. */
-bool meaning_is_filler(const char *word);
 /* Adds what phrases of the query are synonyms of to the groups of their words. */
 int meaning_add_synonyms(struct query *q) must_check;
 /* Adds what neighbours in the query are when written as one word. */

@@ -35,7 +35,7 @@ static int read_text(struct query *q)
     if (r < 0)
         return r;
     for (size_t i = 0; i < q->n_tokens; i++) {
-        q->counts[i] = !meaning_is_filler(q->tokens[i].word) && !is_repeated(q, i);
+        q->counts[i] = !search_is_filler(q->tokens[i].word) && !is_repeated(q, i);
         any = any || q->counts[i];
     }
     for (size_t i = 0; i < q->n_tokens && !any; i++)

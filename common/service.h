@@ -113,11 +113,20 @@ struct contract {
 struct service_def {
     const char *name; /* "directory": names the binary, the sockets and the topics */
     uint32_t schema;  /* of the tables; another number than the store's means: replay the log */
+    /* What else the tables follow from that only the running program knows, such as text_version(): it becomes part of
+     * the number in the store. NULL: nothing. */
+    uint32_t (*texts)(void);
     const struct contract *contract;
     const struct table *const *tables; /* NULL-terminated */
     /* Folds one event into the tables. Deterministic; runs live and on replay; cannot refuse. 0 or a negative errno. */
     int (*apply)(struct wr *wr, const struct fact *fact, const void *event);
 };
+
+/* The number that stands in the store. */
+static inline uint32_t service_schema(const struct service_def *def)
+{
+    return def->texts ? def->schema * 2654435761U ^ def->texts() : def->schema;
+}
 
 /* Runs the service until SIGTERM or SIGINT: the whole of main(). Returns the exit code.
  *

@@ -5,6 +5,8 @@
 
 #include "common/search.h"
 #include "services/directory/crisis.h"
+#include "services/directory/findable.h"
+#include "services/directory/place.h"
 #include "services/directory/tables.h"
 
 /* ---- organisations and their indexes ---- */
@@ -80,7 +82,7 @@ static void index_names(struct wr *wr, const Organisation *o, bool add)
 }
 
 /* Stores the organisation in place of `old` (NULL: it is new) and keeps all indexes in step. */
-static void put_organisation(struct wr *wr, const Organisation *old, const Organisation *o)
+static int put_organisation(struct wr *wr, const Organisation *old, const Organisation *o)
 {
     wr_put(wr, &T_ORGANISATION, KEY_TEXT(o->slug), o);
 
@@ -105,6 +107,7 @@ static void put_organisation(struct wr *wr, const Organisation *old, const Organ
             count_live(wr, old, -1);
         count_live(wr, o, 1);
     }
+    return findable_organisation(wr, old, o);
 }
 
 static void put_history(struct wr *wr, const struct fact *fact, const char *slug,
@@ -132,9 +135,8 @@ static int registered(struct wr *wr, const struct fact *fact, const Organisation
 {
     if (!e->organisation)
         return -EBADMSG;
-    put_organisation(wr, NULL, e->organisation);
     put_history(wr, fact, e->organisation->slug, NULL, 0);
-    return 0;
+    return put_organisation(wr, NULL, e->organisation);
 }
 
 static int revised(struct wr *wr, const struct fact *fact, const OrganisationRevised *e)
@@ -145,9 +147,8 @@ static int revised(struct wr *wr, const struct fact *fact, const OrganisationRev
     int r = find_organisation(wr, e->organisation->slug, &old);
     if (r < 0)
         return r;
-    put_organisation(wr, old, e->organisation);
     put_history(wr, fact, e->organisation->slug, e->changed_fields, e->n_changed_fields);
-    return 0;
+    return put_organisation(wr, old, e->organisation);
 }
 
 static int merged(struct wr *wr, const struct fact *fact, const OrganisationsMerged *e)
@@ -167,10 +168,9 @@ static int merged(struct wr *wr, const struct fact *fact, const OrganisationsMer
     o.state = ORGANISATION_STATE_MERGED;
     o.merged_into = e->into;
     o.revision = e->revision;
-    put_organisation(wr, old, &o);
     put_history(wr, fact, e->slug, NULL, 0);
     put_history(wr, fact, e->into, NULL, 0);
-    return 0;
+    return put_organisation(wr, old, &o);
 }
 
 static int unmerged(struct wr *wr, const struct fact *fact, const OrganisationsUnmerged *e)
@@ -187,10 +187,9 @@ static int unmerged(struct wr *wr, const struct fact *fact, const OrganisationsU
     o.state = e->state;
     o.merged_into = "";
     o.revision = e->revision;
-    put_organisation(wr, old, &o);
     put_history(wr, fact, e->slug, NULL, 0);
     put_history(wr, fact, e->from, NULL, 0);
-    return 0;
+    return put_organisation(wr, old, &o);
 }
 
 static int closed(struct wr *wr, const struct fact *fact, const OrganisationClosed *e)
@@ -204,9 +203,8 @@ static int closed(struct wr *wr, const struct fact *fact, const OrganisationClos
     o.closed_on = e->closed_on;
     o.closing_reason = e->reason;
     o.revision = e->revision;
-    put_organisation(wr, old, &o);
     put_history(wr, fact, e->slug, NULL, 0);
-    return 0;
+    return put_organisation(wr, old, &o);
 }
 
 static int confirmed(struct wr *wr, const struct fact *fact, const OrganisationConfirmed *e)
@@ -218,20 +216,79 @@ static int confirmed(struct wr *wr, const struct fact *fact, const OrganisationC
     Organisation o = *old;
     o.last_confirmed = e->date;
     o.revision = e->revision;
-    put_organisation(wr, old, &o);
     put_history(wr, fact, e->slug, NULL, 0);
-    return 0;
+    return put_organisation(wr, old, &o);
 }
 
 /* ---- reference data ---- */
 
-/* Puts the message an event carries under one of its fields; without a message the log is broken. */
-#define RECORD(wr, table, KEY, message, field)                                                     \
-    do {                                                                                           \
-        if (!(message))                                                                            \
-            return -EBADMSG;                                                                       \
-        wr_put((wr), &(table), KEY((message)->field), (message));                                  \
-    } while (0)
+/* Reads what stands at the key: NULL when nothing does. */
+static int read_old(struct wr *wr, const struct table *t, const struct key *k, void *ret)
+{
+    int r = rd_get(wr_rd(wr), t, k, ret);
+    return r == -ENOENT ? 0 : r;
+}
+
+static int care_area_recorded(struct wr *wr, const CareArea *area)
+{
+    CareArea *old = NULL;
+    int r = area ? read_old(wr, &T_CARE_AREA, KEY_TEXT(area->slug), &old) : -EBADMSG;
+    if (r < 0)
+        return r;
+    wr_put(wr, &T_CARE_AREA, KEY_TEXT(area->slug), area);
+    return findable_care_area(wr, old, area);
+}
+
+static int right_recorded(struct wr *wr, const PatientRight *right)
+{
+    if (!right)
+        return -EBADMSG;
+    wr_put(wr, &T_PATIENT_RIGHT, KEY_U64(right->number), right);
+    findable_right(wr, right);
+    return 0;
+}
+
+static int region_recorded(struct wr *wr, const Region *region)
+{
+    Region *old = NULL;
+    int r = region ? read_old(wr, &T_REGION, KEY_TEXT(region->code), &old) : -EBADMSG;
+    if (r < 0)
+        return r;
+    wr_put(wr, &T_REGION, KEY_TEXT(region->code), region);
+    place_region(wr, old, region);
+    return findable_region(wr, old, region);
+}
+
+static int municipality_recorded(struct wr *wr, const Municipality *m)
+{
+    Municipality *old = NULL;
+    int r = m ? read_old(wr, &T_MUNICIPALITY, KEY_TEXT(m->code), &old) : -EBADMSG;
+    if (r < 0)
+        return r;
+    wr_put(wr, &T_MUNICIPALITY, KEY_TEXT(m->code), m);
+    place_municipality(wr, old, m);
+    return findable_municipality(wr, old, m);
+}
+
+static int healthcare_region_recorded(struct wr *wr, const HealthcareRegion *h)
+{
+    HealthcareRegion *old = NULL;
+    int r = h ? read_old(wr, &T_HEALTHCARE_REGION, KEY_TEXT(h->slug), &old) : -EBADMSG;
+    if (r < 0)
+        return r;
+    wr_put(wr, &T_HEALTHCARE_REGION, KEY_TEXT(h->slug), h);
+    place_healthcare_region(wr, old, h);
+    return 0;
+}
+
+static int helpline_recorded(struct wr *wr, const Helpline *helpline)
+{
+    if (!helpline)
+        return -EBADMSG;
+    wr_put(wr, &T_HELPLINE, KEY_TEXT(helpline->slug), helpline);
+    findable_helpline(wr, helpline);
+    return 0;
+}
 
 static int term_recorded(struct wr *wr, const Term *term)
 {
@@ -240,6 +297,7 @@ static int term_recorded(struct wr *wr, const Term *term)
     struct key k;
     term_key(term->abbreviation, term->term_sv, &k);
     wr_put(wr, &T_TERM, &k, term);
+    findable_term(wr, term);
     return 0;
 }
 
@@ -389,26 +447,19 @@ static int apply_event(struct wr *wr, const struct fact *fact, const DirectoryEv
     case DIRECTORY_EVENT_ORGANISATION_CONFIRMED:
         return confirmed(wr, fact, e->organisation_confirmed);
     case DIRECTORY_EVENT_CARE_AREA_RECORDED:
-        RECORD(wr, T_CARE_AREA, KEY_TEXT, e->care_area_recorded->care_area, slug);
-        return 0;
+        return care_area_recorded(wr, e->care_area_recorded->care_area);
     case DIRECTORY_EVENT_PATIENT_RIGHT_RECORDED:
-        RECORD(wr, T_PATIENT_RIGHT, KEY_U64, e->patient_right_recorded->patient_right, number);
-        return 0;
+        return right_recorded(wr, e->patient_right_recorded->patient_right);
     case DIRECTORY_EVENT_TERM_RECORDED:
         return term_recorded(wr, e->term_recorded->term);
     case DIRECTORY_EVENT_REGION_RECORDED:
-        RECORD(wr, T_REGION, KEY_TEXT, e->region_recorded->region, code);
-        return 0;
+        return region_recorded(wr, e->region_recorded->region);
     case DIRECTORY_EVENT_MUNICIPALITY_RECORDED:
-        RECORD(wr, T_MUNICIPALITY, KEY_TEXT, e->municipality_recorded->municipality, code);
-        return 0;
+        return municipality_recorded(wr, e->municipality_recorded->municipality);
     case DIRECTORY_EVENT_HEALTHCARE_REGION_RECORDED:
-        RECORD(wr, T_HEALTHCARE_REGION, KEY_TEXT, e->healthcare_region_recorded->healthcare_region,
-               slug);
-        return 0;
+        return healthcare_region_recorded(wr, e->healthcare_region_recorded->healthcare_region);
     case DIRECTORY_EVENT_HELPLINE_RECORDED:
-        RECORD(wr, T_HELPLINE, KEY_TEXT, e->helpline_recorded->helpline, slug);
-        return 0;
+        return helpline_recorded(wr, e->helpline_recorded->helpline);
     case DIRECTORY_EVENT_HELPLINE_CONFIRMED:
         return helpline_confirmed(wr, e->helpline_confirmed);
     case DIRECTORY_EVENT_ORGANISATION_SUGGESTED:

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
-#include <unicode/uvernum.h>
 
 #include "common/search.h"
+#include "common/text.h"
 
 #define TABLE(constant, text, message)                                                             \
     const struct table constant = { .name = (text),                                                \
@@ -29,6 +29,7 @@ TABLE(T_HEALTHCARE_REGION, "healthcare_region", healthcare_region);
 TABLE(T_HELPLINE, "helpline", helpline);
 TABLE(T_SYNONYM, "synonym", synonym);
 TABLE(T_CRISIS_WORD, "crisis_word", crisis_word);
+INDEX(T_PLACE, "place");
 TABLE(T_SUGGESTION, "suggestion", suggestion);
 INDEX(T_SUGGESTION_OPEN, "suggestion_open");
 TABLE(T_ERROR_REPORT, "error_report", error_report);
@@ -52,6 +53,7 @@ const struct table *const directory_tables[] = {
     &T_HELPLINE,
     &T_SYNONYM,
     &T_CRISIS_WORD,
+    &T_PLACE,
     &T_SUGGESTION,
     &T_SUGGESTION_OPEN,
     &T_ERROR_REPORT,
@@ -61,13 +63,15 @@ const struct table *const directory_tables[] = {
     NULL,
 };
 
-/* Another number replays the log. LAYOUT is to be raised with every change of the layout above, of apply() or of text_fold(); the
- * version of ICU, whose sort keys stand in organisation_order, comes along by itself. */
-enum { LAYOUT = 2 };
+/* Another number replays the log. LAYOUT is to be raised with every change of the layout above, of apply() or of text_fold(). What
+ * the search makes of texts (its own version, the lexicon, the stemmer), and ICU, whose sort keys stand in organisation_order, come
+ * along by themselves. */
+enum { LAYOUT = 3 };
 
 const struct service_def directory_service = {
     .name = "directory",
-    .schema = LAYOUT * 1000 + U_ICU_VERSION_MAJOR_NUM,
+    .schema = LAYOUT * 1000 + SEARCH_VERSION,
+    .texts = text_version,
     .contract = &directory_contract,
     .tables = directory_tables,
     .apply = directory_apply,
