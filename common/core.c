@@ -365,6 +365,11 @@ static bool admit_key(const struct method *m, struct core_call *call)
     return false;
 }
 
+bool core_check(struct core *c, const struct method *m, struct slice body, struct status *status)
+{
+    return schema_check(request_shape(c, m), body.data, body.len, SCHEMA_LIMITS, status);
+}
+
 bool core_admit(struct core *c, const struct method *m, int64_t now_ms, struct core_call *call)
 {
     call->status = (struct status) { .arena = call->arena };
@@ -384,8 +389,8 @@ bool core_admit(struct core *c, const struct method *m, int64_t now_ms, struct c
                       "The request is too large: at most %d bytes are taken.", CORE_MAX_BODY);
         return false;
     }
-    bool good = admit_key(m, call) && schema_check(request_shape(c, m), call->body.data,
-                                                   call->body.len, SCHEMA_LIMITS, &call->status);
+    bool good =
+        admit_key(m, call) && (call->checked || core_check(c, m, call->body, &call->status));
     if (!good)
         status_finish(&call->status);
     return good;

@@ -39,6 +39,7 @@ struct core_call {
     int64_t deadline_ms;         /* on the clock of `now_ms`; 0 for none */
     struct arena *arena;         /* outlives the call: the reply goes here */
     void *owner;                 /* the caller's own */
+    bool checked;                /* core_check() found the body good: it is not checked again */
     bool
         takes_pieces; /* of a query: the answer may come in pieces, which last as long as the snapshot */
     /* out */
@@ -79,6 +80,10 @@ const struct method *core_method(const struct core *c, const char *full_name);
 /* May the caller call it? Else `status` is permission_denied or unauthenticated. */
 bool core_allowed(const struct method *m, const struct caller *caller,
                   struct status *status) must_check;
+
+/* Checks the body against the method's schema and limits, in any thread. False: `status` says what is wrong. */
+bool core_check(struct core *c, const struct method *m, struct slice body,
+                struct status *status) must_check;
 
 /* Checks and answers one query on a snapshot. `scratch` is reset by the caller. */
 void core_query(struct core *c, const struct method *m, const struct rd *state,

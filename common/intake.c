@@ -16,8 +16,9 @@
 #include "fokus/runtime/v1/runtime.fokus.h"
 
 enum {
-    SEND_BYTES = 64 * 1024, /* a letter this long leaves before the turn ends */
-    KEEP_BYTES = 64 * 1024, /* a letter's buffer past this goes back to the system */
+    CHECK_BYTES = 64 * 1024, /* a body up to this is checked here: the writer has most to do */
+    SEND_BYTES = 64 * 1024,  /* a letter this long leaves before the turn ends */
+    KEEP_BYTES = 64 * 1024,  /* a letter's buffer past this goes back to the system */
 };
 
 /* ---- letters ---- */
@@ -274,7 +275,7 @@ static bool copy_slice(struct arena *arena, struct slice from, struct slice *ret
     return ret->data != NULL;
 }
 
-/* Copies the call with all it needs into the parcel. False without memory. */
+/* Copies the call, which may_queue() let pass, with all it needs into the parcel. False without memory. */
 static bool parcel_add(struct parcel *p, const struct asker *a, const struct wire_call *w,
                        int64_t now_ms)
 {
@@ -301,6 +302,7 @@ static bool parcel_add(struct parcel *p, const struct asker *a, const struct wir
     c->call.idempotency_key = key;
     c->call.deadline_ms = deadline_of(w, now_ms);
     c->call.arena = p->arena;
+    c->call.checked = w->body.len <= CHECK_BYTES;
 
     *p->end = c;
     p->end = &c->next;
@@ -320,7 +322,7 @@ static void give_to_writer(struct service *s)
     s->parcel = NULL;
 }
 
-/* Refuses what can be refused before it is copied. */
+/* Refuses what can be refused before it is copied: what is left to the writer is what only the tables can tell. */
 static bool may_queue(struct service *s, const struct asker *a, const struct wire_call *w)
 {
     const struct caller caller = caller_at(a->door);
@@ -329,6 +331,8 @@ static bool may_queue(struct service *s, const struct asker *a, const struct wir
         .status = { .arena = s->scratch },
         .log_sequence = s->last_sequence,
     };
+
+    bool good = false;
 
     if (!core_allowed(a->method, &caller, &refused.status))
         status_finish(&refused.status);
@@ -340,11 +344,14 @@ static bool may_queue(struct service *s, const struct asker *a, const struct wir
         status_refuse(&refused.status, CODE_RESOURCE_EXHAUSTED,
                       "The request is too large: at most %d bytes are taken.", CORE_MAX_BODY);
     else
-        return true;
-    status_finish(&refused.status);
-    answer(s, a, &refused);
+        good =
+            w->body.len > CHECK_BYTES || core_check(s->core, a->method, w->body, &refused.status);
+    if (!good) {
+        status_finish(&refused.status);
+        answer(s, a, &refused);
+    }
     arena_reset(s->scratch);
-    return false;
+    return good;
 }
 
 static void queue_command(struct service *s, const struct asker *a, const struct wire_call *w)

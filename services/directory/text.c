@@ -11,19 +11,28 @@
 #include <unicode/ustring.h>
 #include <unicode/utf8.h>
 
-enum { UNITS_IN = 512, UNITS_OUT = 2048 };
+#include "common/utf8.h"
+
+enum {
+    UNITS_IN = 512,
+    UNITS_OUT = 2048,
+    POINTS_KNOWN = 0x250, /* Latin with all its letters, each of which two bytes encode */
+    FOLDED_MAX = 4,       /* code points that one of them folds to */
+};
+
+/* What a code point does in a folded name. */
+enum role { ROLE_OF_LETTER, ROLE_OF_MARK, ROLE_OF_BREAK, ROLE_OF_SPACE };
 
 /* Opened once and only read afterwards: opening a collator takes a hundred times as long as using it. */
 static UCollator *swedish;
 static const UNormalizer2 *decomposer;
+static struct folded_point {
+    uint8_t n;
+    uint16_t points[FOLDED_MAX];
+    uint8_t roles[FOLDED_MAX];
+} folded_points
+    [POINTS_KNOWN]; /* what each of the first code points folds to: nearly every name is made of these */
 static pthread_once_t opened = PTHREAD_ONCE_INIT;
-
-static void open_icu(void)
-{
-    UErrorCode status = U_ZERO_ERROR;
-    swedish = ucol_open("sv", &status);
-    decomposer = unorm2_getNFDInstance(&status);
-}
 
 /* Longer text is cut: no name is, since the proto bounds them. */
 static int32_t to_units(const char *text, UChar units[UNITS_IN])
@@ -56,47 +65,139 @@ static bool put(struct text_folded *f, size_t *len, uint32_t c)
     return true;
 }
 
-void text_fold(const char *name, struct text_folded *ret)
+static enum role role_of(uint32_t c)
 {
-    *ret = (struct text_folded) { 0 };
-    pthread_once(&opened, open_icu);
+    uint32_t category = U_MASK(u_charType((UChar32)c));
 
-    UChar in[UNITS_IN], lower[UNITS_OUT], out[UNITS_OUT];
+    if (category & U_GC_M_MASK)
+        return ROLE_OF_MARK;
+    if (category & (U_GC_P_MASK | U_GC_S_MASK | U_GC_C_MASK))
+        return ROLE_OF_BREAK;
+    return category & U_GC_Z_MASK ? ROLE_OF_SPACE : ROLE_OF_LETTER;
+}
+
+/* A name on its way into its folded form. */
+struct folding {
+    struct text_folded *to;
+    size_t len;
+    bool space, word, full;
+};
+
+static void fold_point(struct folding *f, uint32_t c, enum role role)
+{
+    if (role == ROLE_OF_MARK || f->full)
+        return;
+    if (role != ROLE_OF_LETTER) {
+        f->word = true;
+        f->space = f->space || role == ROLE_OF_SPACE;
+        return;
+    }
+    if (f->space && f->len > 0 && !put(f->to, &f->len, ' ')) {
+        f->full = true;
+        return;
+    }
+    f->space = false;
+    size_t at = f->len;
+    if (!put(f->to, &f->len, c)) {
+        f->full = true;
+        return;
+    }
+    if (f->word && f->to->n_words < TEXT_WORDS_MAX)
+        f->to->words[f->to->n_words++] = (uint16_t)at;
+    f->word = false;
+}
+
+/* Case folding first, then decomposition: both look at one code point at a time, but for the order of marks, which are dropped. */
+static int32_t fold_units(const UChar *in, int32_t n, UChar out[UNITS_OUT])
+{
+    UChar lower[UNITS_OUT];
     UErrorCode status = U_ZERO_ERROR;
-    int32_t n = to_units(name, in);
-    n = u_strFoldCase(lower, UNITS_OUT, in, n, U_FOLD_CASE_DEFAULT, &status);
-    if (U_FAILURE(status))
-        return;
-    n = unorm2_normalize(decomposer, lower, n, out, UNITS_OUT, &status);
-    if (U_FAILURE(status))
-        return;
 
-    size_t len = 0;
-    bool space = false, word = true;
+    n = u_strFoldCase(lower, UNITS_OUT, in, n, U_FOLD_CASE_DEFAULT, &status);
+    if (U_SUCCESS(status))
+        n = unorm2_normalize(decomposer, lower, n, out, UNITS_OUT, &status);
+    return U_SUCCESS(status) ? n : 0;
+}
+
+static void fold_any(const char *name, struct folding *f)
+{
+    UChar in[UNITS_IN], out[UNITS_OUT];
+
+    int32_t n = fold_units(in, to_units(name, in), out);
     for (int32_t i = 0; i < n;) {
         uint32_t c = next_code_point(out, n, &i);
-        uint32_t category = U_MASK(u_charType((UChar32)c));
-        if (category & U_GC_M_MASK)
-            continue;
-        if (category & (U_GC_P_MASK | U_GC_S_MASK | U_GC_C_MASK)) {
-            word = true;
-            continue;
-        }
-        if (category & U_GC_Z_MASK) {
-            space = word = true;
-            continue;
-        }
-        if (space && len > 0 && !put(ret, &len, ' '))
-            break;
-        space = false;
-        size_t at = len;
-        if (!put(ret, &len, c))
-            break;
-        if (word && ret->n_words < TEXT_WORDS_MAX)
-            ret->words[ret->n_words++] = (uint16_t)at;
-        word = false;
+        fold_point(f, c, role_of(c));
     }
-    ret->text[len] = '\0';
+}
+
+/* The code point at *at if it is among those known; else 0, as at the end. */
+static uint32_t known_point(const uint8_t **at)
+{
+    const uint8_t *p = *at;
+
+    if (p[0] < 0x80) {
+        *at = p + 1;
+        return p[0];
+    }
+    if (p[0] < 0xc2 || p[0] > 0xc8 || (p[1] & 0xc0) != 0x80)
+        return 0;
+    uint32_t c = (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
+    *at = p + 2;
+    return c;
+}
+
+/* False when the name holds more than that, or is so long that fold_any() would cut it. */
+static bool fold_known(const char *name, struct folding *f)
+{
+    const uint8_t *p = (const uint8_t *)name, *end = p + strnlen(name, UNITS_IN);
+
+    if (*end)
+        return false;
+    while (p < end) {
+        uint32_t c = known_point(&p);
+        if (c == 0 || c >= POINTS_KNOWN)
+            return false;
+        const struct folded_point *folded = &folded_points[c];
+        for (int i = 0; i < folded->n; i++)
+            fold_point(f, folded->points[i], folded->roles[i]);
+    }
+    return true;
+}
+
+static void learn_points(void)
+{
+    for (uint32_t c = 1; c < POINTS_KNOWN; c++) {
+        struct folded_point *folded = &folded_points[c];
+        UChar in[1] = { (UChar)c }, out[UNITS_OUT];
+        int32_t n = fold_units(in, 1, out);
+        for (int32_t i = 0; i < n && i < FOLDED_MAX; i++) {
+            folded->points[i] = out[i]; /* none is beyond the sixteen bits of a unit */
+            folded->roles[i] = (uint8_t)role_of(out[i]);
+            folded->n++;
+        }
+    }
+}
+
+static void open_icu(void)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    swedish = ucol_open("sv", &status);
+    decomposer = unorm2_getNFDInstance(&status);
+    learn_points();
+}
+
+void text_fold(const char *name, struct text_folded *ret)
+{
+    struct folding f = { .to = ret, .word = true };
+
+    pthread_once(&opened, open_icu);
+    ret->n_words = 0;
+    if (!fold_known(name, &f)) {
+        f = (struct folding) { .to = ret, .word = true };
+        ret->n_words = 0;
+        fold_any(name, &f);
+    }
+    ret->text[f.len] = '\0';
 }
 
 size_t text_sort_key(const char *name, uint8_t ret[TEXT_SORT_MAX])
@@ -208,10 +309,17 @@ bool text_is_phone(const char *text)
 
 size_t text_length(const char *text)
 {
-    size_t n = 0;
-    for (const char *p = text; *p; p++)
-        n += ((unsigned char)*p & 0xc0) != 0x80;
-    return n;
+    const uint8_t *p = (const uint8_t *)text;
+    size_t len = strlen(text), continuation = 0, i = 0;
+
+    /* A byte that only goes on with a character is 10xxxxxx. */
+    for (; len - i >= 8; i += 8) {
+        uint64_t word = utf8_word(p + i);
+        continuation += (size_t)__builtin_popcountll((word >> 7) & ~(word >> 6) & UTF8_ONES);
+    }
+    for (; i < len; i++)
+        continuation += (p[i] & 0xc0) == 0x80;
+    return len - continuation;
 }
 
 static bool is_letter(char c)

@@ -21,6 +21,30 @@ TEST(folding_drops_case_accents_and_punctuation)
     assert_string_equal(fold("\xf0\xa0\x80\x80"), "\xf0\xa0\x80\x80");
 }
 
+/* Two ways lead to a folded name: one for the letters of Latin, one for all. */
+TEST(both_ways_of_folding_agree)
+{
+    for (unsigned c = 1; c < 0x800; c++) {
+        char text[32], with_han[40];
+        char point[3] = { (char)c };
+        if (c >= 0x80) {
+            point[0] = (char)(0xc0 | c >> 6);
+            point[1] = (char)(0x80 | (c & 0x3f));
+        }
+        struct text_folded known, any;
+        (void)snprintf(text, sizeof(text), "a%sB %s%sC%s x", point, point, point, point); /* fits */
+        (void)snprintf(with_han, sizeof(with_han), "%s患", text);                         /* fits */
+        text_fold(text, &known);
+        text_fold(with_han, &any);
+        char *han = strstr(any.text, "患");
+        assert_non_null(han);
+        *han = '\0';
+        assert_string_equal(known.text, any.text);
+        assert_int_equal(known.n_words, any.n_words);
+        assert_memory_equal(known.words, any.words, known.n_words * sizeof(known.words[0]));
+    }
+}
+
 TEST(folding_is_bounded_at_a_whole_code_point)
 {
     char text[1001] = { 0 };
