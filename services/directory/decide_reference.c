@@ -308,6 +308,11 @@ static void helpline_check(const struct rd *rd, const void *row, struct complain
     allow_line(c, "hours_sv", helpline->hours_sv, 200);
     need_line(c, "for_whom_sv", helpline->for_whom_sv, 300);
     allow_line(c, "source", helpline->source, 1000);
+    if (*helpline->website &&
+        (!text_is_url(helpline->website) || text_length(helpline->website) > 300))
+        complain(c, "website",
+                 "must be an address that begins with http:// or https://, of at most 300 "
+                 "characters");
     if (*helpline->organisation_slug)
         need_known(rd, c, "organisation_slug", &T_ORGANISATION, "organisation",
                    helpline->organisation_slug);

@@ -117,8 +117,8 @@ static void crisis_word_check(const struct rd *rd, const void *row, struct compl
         complain(c, "word", "must be 1 to %d words of letters or digits", CRISIS_PHRASE_WORDS);
     if (word->kind < CRISIS_KIND_UNSPECIFIED || word->kind > CRISIS_KIND_NO_CRISIS)
         complain(c, "kind", "is none that the directory knows");
-    if (word->language < WORD_LANGUAGE_UNSPECIFIED || word->language > WORD_LANGUAGE_EN)
-        complain(c, "language", "must be sv, en or empty");
+    if (word->language < WORD_LANGUAGE_UNSPECIFIED || word->language > WORD_LANGUAGE_OTHER)
+        complain(c, "language", "must be sv, other or empty");
     if (word->kind == CRISIS_KIND_UNSPECIFIED && word->n_helplines > 0)
         complain(c, "kind", "must not be empty");
     if (word->kind == CRISIS_KIND_NO_CRISIS && word->n_helplines > 0)

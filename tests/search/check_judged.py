@@ -27,7 +27,7 @@ SOURCES = {
 }
 KINDS = (
     "suicide self_harm bereavement violence abuse child acute poisoning psychosis anxiety loneliness"
-    " eating_disorder addiction"
+    " eating_disorder addiction no_crisis"
 ).split()
 FEWEST_QUERIES = 170
 FEWEST_OF_A_CLASS = 10
@@ -141,11 +141,15 @@ def check_crisis_words(report, path, keys):
         count += 1
         if row["kind"] not in KINDS:
             report.add(path, number, f"kind {row['kind']!r} is not one of {', '.join(KINDS)}")
+        if row["language"] not in ("", "sv", "other"):
+            report.add(path, number, f"language {row['language']!r} is not sv, other or empty")
+        if row["kind"] == "no_crisis":
+            if row["helplines"]:
+                report.add(path, number, "what is no crisis has no helplines")
+            continue
         lines = row["helplines"].split("|")
-        if lines[:2] != ["sos-alarm", "vardguiden-1177"] and row["kind"] != "poisoning":
+        if lines[:2] != ["sos-alarm", "vardguiden-1177"]:
             report.add(path, number, "112 and 1177 come first: begin with sos-alarm|vardguiden-1177")
-        if lines[0] != "sos-alarm":
-            report.add(path, number, "112 comes first: begin with sos-alarm")
         for line in lines:
             if line not in keys["helpline"]:
                 report.add(path, number, f"helpline {line!r} is not in helplines.csv")
