@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/home.h"
 #include "common/notify.h"
 #include "common/process.h"
 
@@ -36,23 +37,24 @@ enum {
 
 struct options {
     const char *home, *call, *admin, *events;
+    char default_home[PATH_MAX];
     char default_call[PATH_MAX], default_admin[PATH_MAX], default_events[PATH_MAX];
 };
 
 static void print_usage(FILE *to, const char *name)
 {
-    (void)fprintf(
-        to,
-        "Usage: fokus-%s [OPTION]...\n"
-        "Runs the %s service until SIGTERM.\n\n"
-        "  --home DIR         where store and sockets are (default $FOKUS_HOME, else ./var)\n"
-        "  --call ENDPOINT    calls from everybody (default ipc://HOME/run/%s.call)\n"
-        "  --admin ENDPOINT   calls from the operator (default ipc://HOME/run/%s.admin)\n"
-        "  --events ENDPOINT  published events (default ipc://HOME/run/%s.events)\n"
-        "  --version          print the version and exit\n"
-        "  --help             print this and exit\n\n"
-        "$FOKUS_LOG is error, warning, info (default) or debug.\n",
-        name, name, name, name, name);
+    (void)fprintf(to,
+                  "Usage: fokus-%s [OPTION]...\n"
+                  "Runs the %s service until SIGTERM.\n\n"
+                  "  --home DIR         where store and sockets are (default $FOKUS_HOME, else "
+                  "var/ in the clone)\n"
+                  "  --call ENDPOINT    calls from everybody (default ipc://HOME/run/%s.call)\n"
+                  "  --admin ENDPOINT   calls from the operator (default ipc://HOME/run/%s.admin)\n"
+                  "  --events ENDPOINT  published events (default ipc://HOME/run/%s.events)\n"
+                  "  --version          print the version and exit\n"
+                  "  --help             print this and exit\n\n"
+                  "$FOKUS_LOG is error, warning, info (default) or debug.\n",
+                  name, name, name, name, name);
 }
 
 /* A path that is cut here is far beyond what a socket may have, and binding it says so. */
@@ -102,9 +104,8 @@ static int read_options(struct options *o, const char *name, int argc, char **ar
         print_usage(stderr, name);
         return 2;
     }
-    const char *home = getenv("FOKUS_HOME");
     if (!o->home)
-        o->home = home && home[0] ? home : "./var";
+        o->home = home_default(o->default_home);
     if (!o->call)
         o->call = default_endpoint(o->default_call, o->home, name, "call");
     if (!o->admin)

@@ -130,7 +130,7 @@ static inline uint32_t service_schema(const struct service_def *def)
 
 /* Runs the service until SIGTERM or SIGINT: the whole of main(). Returns the exit code.
  *
- *   --home DIR        where store, sockets and keys are (default $FOKUS_HOME, else ./var)
+ *   --home DIR        where store, sockets and keys are (default: home.h)
  *   --call ENDPOINT   default ipc://HOME/run/NAME.call  (0660)
  *   --admin ENDPOINT  default ipc://HOME/run/NAME.admin (0600)
  *   --events ENDPOINT default ipc://HOME/run/NAME.events (0660)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/home.h"
 #include "common/json.h"
 #include "services/ctl/ctl.h"
 
@@ -164,7 +165,7 @@ static int help(const struct ctl *ctl, const char *name)
         printf("  %-8s %-16s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
     printf(
         "\nEvery command also takes:\n"
-        "  --home DIR   the system's folder (default $FOKUS_HOME, else ./var)\n"
+        "  --home DIR   the system's folder (default $FOKUS_HOME, else var/ in the clone)\n"
         "  --json       answers for programs: JSON on stdout, errors as JSON on stderr\n"
         "  --help       what the command does, with examples; also: fokusctl help COMMAND\n"
         "\n"
@@ -230,9 +231,9 @@ static int run_command(struct ctl *ctl, const struct command *c, int argc, char 
 
 int main(int argc, char **argv)
 {
-    const char *home = getenv("FOKUS_HOME");
+    static char home[PATH_MAX];
     struct ctl ctl = {
-        .home = home && *home ? home : "./var",
+        .home = home_default(home),
         .colour_out = colourful(STDOUT_FILENO),
         .colour_err = colourful(STDERR_FILENO),
         .arena = arena_new(CTL_ARENA_BYTES),

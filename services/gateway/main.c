@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/home.h"
 #include "common/notify.h"
 #include "common/trace.h"
 #include "services/gateway/connect.h"
@@ -31,7 +32,7 @@ static const char HELP[] =
     "fokus-gateway - the Connect protocol over HTTP in front of all services\n"
     "\n"
     "  --home DIR               where services' sockets are, in DIR/run (default $FOKUS_HOME, else "
-    "var)\n"
+    "var/ in the clone)\n"
     "  --http ADDRESS:PORT      the public listener (default $FOKUS_HTTP, else 127.0.0.1:8080)\n"
     "  --admin ADDRESS:PORT     /livez /readyz /metrics (default $FOKUS_ADMIN, else 127.0.0.1 and "
     "the port after)\n"
@@ -296,7 +297,8 @@ static int take_signals(void)
 
 int main(int argc, char **argv)
 {
-    struct options o = { .home = setting("FOKUS_HOME", "var"),
+    static char home[PATH_MAX];
+    struct options o = { .home = home_default(home),
                          .http = setting("FOKUS_HTTP", "127.0.0.1:8080"),
                          .idle_s = 15,
                          .request_s = 20 };
