@@ -10,7 +10,8 @@
 
 enum {
     MAX_TABLES = 256,
-    SLOTS = 2 * MAX_TABLES, /* of the hash from table to handle; a power of two */
+    MAX_HANDLES = MAX_TABLES + 2, /* LMDB keeps the first two for itself */
+    SLOTS = 2 * MAX_TABLES,       /* of the hash from table to handle; a power of two */
 };
 
 struct rd {
@@ -26,6 +27,7 @@ struct wr {
     struct rd rd;
     int status;
     struct wr_deferred *deferred;
+    MDB_cursor *cursors[MAX_HANDLES]; /* by handle: where it was last put in a table, or NULL */
 };
 
 struct slot {

@@ -1,5 +1,10 @@
 /* store_write.c - the one write transaction: its sticky status, and how it ends.
  *
+ * Every table that is put into keeps a cursor until the transaction's end. LMDB looks first whether a key belongs into the page
+ * where the cursor stands, and most do, since commands put new things at the ends of tables: so it need not come down
+ * from the root, at each step searching its list of changed pages. A cursor is given up before an entry is deleted, so
+ * that none stands in a page that goes.
+ *
  * After a commit that failed in an unknown way the environment refuses all until store_reopen(): LMDB itself does so
  * only when it could not write its meta page, but one rule for all such failures is easier to keep right. */
 #include "common/store_internal.h"
@@ -60,6 +65,22 @@ static bool ready(struct wr *wr, const struct table *t, const struct key *k, MDB
     return wr->status == 0;
 }
 
+static int put(struct wr *wr, MDB_dbi dbi, MDB_val *key, MDB_val *value, unsigned flags)
+{
+    MDB_cursor **cursor = &wr->cursors[dbi];
+
+    int rc = *cursor ? 0 : mdb_cursor_open(wr->rd.txn, dbi, cursor);
+    return store_errno(rc ? rc : mdb_cursor_put(*cursor, key, value, flags));
+}
+
+/* Cursors that are still there at the transaction's end are LMDB's to close. */
+static void drop_cursor(struct wr *wr, MDB_dbi dbi)
+{
+    if (wr->cursors[dbi])
+        mdb_cursor_close(wr->cursors[dbi]);
+    wr->cursors[dbi] = NULL;
+}
+
 /* A message that is not small is packed straight into the page. */
 void wr_put(struct wr *wr, const struct table *t, const struct key *k, const void *message)
 {
@@ -77,11 +98,11 @@ void wr_put(struct wr *wr, const struct table *t, const struct key *k, const voi
     MDB_val key = key_val(k), value;
     if (pack_small(m, room, &small)) {
         value = (MDB_val) { small.len, (void *)small.data };
-        wr->status = store_errno(mdb_put(wr->rd.txn, dbi, &key, &value, 0));
+        wr->status = put(wr, dbi, &key, &value, 0);
         return;
     }
     value = (MDB_val) { protobuf_c_message_get_packed_size(m), NULL };
-    wr->status = store_errno(mdb_put(wr->rd.txn, dbi, &key, &value, MDB_RESERVE));
+    wr->status = put(wr, dbi, &key, &value, MDB_RESERVE);
     if (wr->status == 0)
         (void)protobuf_c_message_pack(m, value.mv_data); /* as many bytes as asked for above */
 }
@@ -94,7 +115,7 @@ static void put_bytes(struct wr *wr, const struct table *t, const struct key *k,
     if (!ready(wr, t, k, &dbi))
         return;
     MDB_val key = key_val(k), value = { len, len ? (void *)bytes : "" };
-    wr->status = store_errno(mdb_put(wr->rd.txn, dbi, &key, &value, flags));
+    wr->status = put(wr, dbi, &key, &value, flags);
 }
 
 void wr_put_bytes(struct wr *wr, const struct table *t, const struct key *k, const void *bytes,
@@ -116,6 +137,7 @@ void wr_delete(struct wr *wr, const struct table *t, const struct key *k)
     if (!ready(wr, t, k, &dbi))
         return;
     MDB_val key = key_val(k);
+    drop_cursor(wr, dbi);
     int rc = mdb_del(wr->rd.txn, dbi, &key, NULL);
     wr->status = rc == MDB_NOTFOUND ? 0 : store_errno(rc);
 }
@@ -125,8 +147,10 @@ void wr_clear(struct wr *wr, const struct table *t)
     const struct key none = KEY_INIT;
     MDB_dbi dbi;
 
-    if (ready(wr, t, &none, &dbi))
-        wr->status = store_errno(mdb_drop(wr->rd.txn, dbi, 0));
+    if (!ready(wr, t, &none, &dbi))
+        return;
+    drop_cursor(wr, dbi);
+    wr->status = store_errno(mdb_drop(wr->rd.txn, dbi, 0));
 }
 
 void wr_defer(struct wr *wr, struct wr_deferred *d)

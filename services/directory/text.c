@@ -315,7 +315,7 @@ size_t text_length(const char *text)
     /* A byte that only goes on with a character is 10xxxxxx. */
     for (; len - i >= 8; i += 8) {
         uint64_t word = utf8_word(p + i);
-        continuation += (size_t)__builtin_popcountll((word >> 7) & ~(word >> 6) & UTF8_ONES);
+        continuation += (size_t)(((word >> 7) & ~(word >> 6) & UTF8_ONES) * UTF8_ONES >> 56);
     }
     for (; i < len; i++)
         continuation += (p[i] & 0xc0) == 0x80;
