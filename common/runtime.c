@@ -17,8 +17,8 @@
 #include "fokus/runtime/v1/runtime.fokus.h"
 
 enum {
-    /* What ReadEvents and ReadRecords answer with at most, about. More would not stay in a processor's cache on its way. */
-    ANSWER_BYTES = 256 * 1024,
+    /* What ReadEvents and ReadRecords answer with at most, about. Less costs more wake-ups, more keeps others waiting. */
+    ANSWER_BYTES = 1024 * 1024,
     SEARCH_BYTES = 8 * 1024 * 1024, /* what ReadEvents looks through for it at most */
     DEFAULT_LIMIT = 1000,
     RECORD_EVENTS = 6, /* field numbers of fokus.event.v1 */
@@ -135,11 +135,22 @@ static bool may_see(const struct reading *r, const struct glance *event)
            event->audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
 }
 
+enum { LINE_BYTES = 64, AHEAD_BYTES = 4096 };
+
+/* A log is longer than a processor's cache, and a glance touches few of its lines, in no pattern that the processor would
+ * foresee. Asked for early, they come side by side; a place that is not there is no harm. */
+static void fetch_ahead(struct slice event)
+{
+    for (size_t at = 0; at < event.len && at < AHEAD_BYTES; at += LINE_BYTES)
+        __builtin_prefetch(event.data + AHEAD_BYTES + at);
+}
+
 /* `counted` is the event with its length before it, as an answer can carry it. */
 static int read_event(struct reading *r, struct slice event_bytes, struct slice counted)
 {
     struct glance event;
 
+    fetch_ahead(event_bytes);
     if (glance_at(event_bytes, &event) < 0)
         return -EBADMSG;
     if (event.sequence < r->next)

@@ -31,6 +31,7 @@ enum {
     STACK_BYTES = 1024 * 1024,
     SEED_RECORDS = 20000, /* looked back through at start for each topic's last sequence */
     SEED_BYTES = 64 * 1024 * 1024,
+    KEEP_FREE_BYTES = 4 * 1024 * 1024,
 };
 
 /* ---- options ---- */
@@ -549,7 +550,11 @@ int service_main(const struct service_def *def, int argc, char **argv)
     if (code >= 0)
         return code;
     trace_init(def->name);
-    (void)mallopt(M_ARENA_MAX, 2); /* a hint: three threads need no arena each */
+    /* Hints. Three threads need no arena each; and a large answer's memory is kept for the next one: memory that comes
+     * fresh from the system costs more than filling it. */
+    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES);
     int signals = take_signals();
     struct service *s = calloc(1, sizeof(*s));
     if (!s || signals < 0) {

@@ -268,7 +268,7 @@ void stream_heartbeat(struct stream_publisher *p, const char *log_id, uint64_t l
 /* ---- the follower's side ---- */
 
 enum {
-    PAGE_EVENTS = 1000,
+    PAGE_EVENTS = 2500,
     PAGE_ARENA_BYTES = 64 * 1024 * 1024,
     READ_TIMEOUT_MS = 5000,
     /* Heartbeats come each second. After this long without one the log is asked, which shows whether the service is there. */

@@ -155,18 +155,18 @@ static void read_events_goes_on_in_the_middle_of_a_large_record(void **state)
     uint64_t expected = 1, answers = 0;
 
     many.prefix = "many";
-    many.count = 300;
+    many.count = 1200;
     many.text_len = 10000;
     assert_int_equal(call(p, p->admin, NOTES "AddManyNotes", &many).header->status, CODE_OK);
     read.limit = 10000;
-    for (read.from = 1; read.from <= 300; answers++) {
+    for (read.from = 1; read.from <= 1200; answers++) {
         const ReadEventsResponse *r = read_events(p, p->call, &read);
         for (size_t i = 0; i < r->n_events; i++)
             assert_int_equal(r->events[i]->sequence, expected++);
         read.from = r->next;
     }
-    assert_int_equal(expected, 301);
-    assert_in_range(answers, 11, 14); /* about 256 KiB each */
+    assert_int_equal(expected, 1201);
+    assert_in_range(answers, 11, 14); /* about 1 MiB each */
 }
 
 static void records_leave_as_they_are_stored(void **state)
