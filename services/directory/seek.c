@@ -1,0 +1,518 @@
+/* seek.c - from what a person wrote to documents in order.
+ *
+ *   places     "reumatism i Skåne": the place leaves the words and narrows what is found to the region, to what serves the whole
+ *              country, and to what nobody has said the place of. Nearer ones are worth more, and so are those whose texts name
+ *              the place.
+ *   names      who writes a name, a short name or an abbreviation whole means that one: it comes first.
+ *   areas      a query all of whose words are a care area's leads to the area, then to its organisations; with a place, to the
+ *              nearest organisations, since then somebody is looked for.
+ *   the rest   as common/search ranks it; national organisations a little before local ones, dormant ones a little behind.
+ *
+ * The first WINDOW documents are put in order here, whatever page of them is asked for, so that pages fit together. */
+#include "services/directory/seek.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WINDOW = 100,
+    MENTIONS = 200,    /* documents that name the place, at most */
+    NAMED_MAX = 16,    /* entries of exactly this name */
+    AREAS_CHECKED = 4, /* of the areas among the best */
+    AREA_STEMS = 64,
+    FILTERS_MAX = 600,
+    BOOSTS_MAX = 24,
+    NUMBER_CHARS = 12,
+};
+
+/* What a document's worth is multiplied with, in hundredths. */
+enum {
+    NATIONAL = 130,
+    DORMANT = 80,
+    TERM = 70,
+    IN_MUNICIPALITY = 200,
+    IN_REGION = 300,
+    IN_HEALTHCARE_REGION = 300,
+    OF_THE_AREA = 130,
+};
+#define MENTIONS_PLACE 2.0F
+
+struct plan {
+    struct search_facet filters[FILTERS_MAX];
+    struct search_boost boosts[BOOSTS_MAX];
+    size_t n_filters, n_boosts;
+    struct arena *arena;
+    bool failed;
+};
+
+/* ---- what to filter by ---- */
+
+static void add_filter(struct plan *p, uint8_t column, const char *value)
+{
+    if (p->n_filters < FILTERS_MAX)
+        p->filters[p->n_filters++] = (struct search_facet) { column, value };
+}
+
+static void add_boost(struct plan *p, uint8_t column, const char *value, uint32_t percent)
+{
+    if (p->n_boosts < BOOSTS_MAX)
+        p->boosts[p->n_boosts++] = (struct search_boost) { { column, value }, percent };
+}
+
+static const char *number_text(struct plan *p, int number)
+{
+    const char *text = arena_printf(p->arena, "%d", number);
+    p->failed = p->failed || !text;
+    return text ? text : "";
+}
+
+/* Enums are ints in protobuf-c. */
+static void add_numbers(struct plan *p, uint8_t column, const void *values, size_t n)
+{
+    const int *numbers = values;
+    for (size_t i = 0; i < n; i++)
+        add_filter(p, column, number_text(p, numbers[i]));
+}
+
+static void add_texts(struct plan *p, uint8_t column, char *const *values, size_t n, bool national)
+{
+    for (size_t i = 0; i < n; i++)
+        add_filter(p, column, values[i]);
+    if (n > 0 && national)
+        add_filter(p, column, VALUE_NATIONWIDE);
+}
+
+static bool names_place(const SearchFilter *f)
+{
+    return f &&
+           (f->n_region_codes > 0 || f->n_municipality_codes > 0 || f->n_healthcare_regions > 0);
+}
+
+static void add_given(struct plan *p, const SearchFilter *f)
+{
+    if (!f)
+        return;
+    bool national = f->include_national;
+    add_numbers(p, COLUMN_TYPE, f->entry_types, f->n_entry_types);
+    add_numbers(p, COLUMN_KIND, f->kinds, f->n_kinds);
+    add_numbers(p, COLUMN_LEVEL, f->levels, f->n_levels);
+    add_texts(p, COLUMN_REGION, f->region_codes, f->n_region_codes, national);
+    add_texts(p, COLUMN_MUNICIPALITY, f->municipality_codes, f->n_municipality_codes, national);
+    add_texts(p, COLUMN_HEALTHCARE_REGION, f->healthcare_regions, f->n_healthcare_regions,
+              national);
+    add_texts(p, COLUMN_CARE_AREA, f->care_areas, f->n_care_areas, false);
+}
+
+static void add_place(struct plan *p, const struct place *place, uint8_t *ret_column)
+{
+    *ret_column = COLUMN_REGION;
+    switch (place->type) {
+    case ENTRY_TYPE_MUNICIPALITY: {
+        const char *region = arena_strndup(p->arena, place->key, 2);
+        p->failed = p->failed || !region;
+        if (!region)
+            break;
+        add_filter(p, COLUMN_REGION, region);
+        add_boost(p, COLUMN_REGION, region, IN_REGION);
+        add_boost(p, COLUMN_MUNICIPALITY, place->key, IN_MUNICIPALITY);
+        break;
+    }
+    case ENTRY_TYPE_REGION:
+        add_filter(p, COLUMN_REGION, place->key);
+        add_boost(p, COLUMN_REGION, place->key, IN_REGION);
+        break;
+    case ENTRY_TYPE_HEALTHCARE_REGION:
+        *ret_column = COLUMN_HEALTHCARE_REGION;
+        add_filter(p, COLUMN_HEALTHCARE_REGION, place->key);
+        add_boost(p, COLUMN_HEALTHCARE_REGION, place->key, IN_HEALTHCARE_REGION);
+        break;
+    case ENTRY_TYPE_UNSPECIFIED:
+    case ENTRY_TYPE_ORGANISATION:
+    case ENTRY_TYPE_CARE_AREA:
+    case ENTRY_TYPE_PATIENT_RIGHT:
+    case ENTRY_TYPE_TERM:
+    case ENTRY_TYPE_HELPLINE:
+    case _ENTRY_TYPE_IS_INT_SIZE:
+        break;
+    }
+}
+
+/* Several places of one kind are alternatives. */
+static void add_places(struct plan *p, const struct seek *s)
+{
+    bool in_column[COLUMN_HEALTHCARE_REGION + 1] = { false };
+    for (size_t i = 0; i < s->n_places; i++) {
+        uint8_t column;
+        add_place(p, &s->places[i], &column);
+        in_column[column] = true;
+    }
+    for (uint8_t c = COLUMN_REGION; c <= COLUMN_HEALTHCARE_REGION; c++) {
+        if (!in_column[c])
+            continue;
+        add_filter(p, c, VALUE_NATIONWIDE);
+        add_filter(p, c, VALUE_EVERYWHERE);
+        add_filter(p, c, VALUE_UNKNOWN);
+    }
+}
+
+static void make_plan(struct plan *p, const struct seek *s, const struct seek_request *request)
+{
+    bool by_place = s->n_places > 0 && !s->overridden && !request->leave_places;
+
+    add_given(p, request->filter);
+    if (by_place)
+        add_places(p, s);
+    else
+        add_boost(p, COLUMN_LEVEL, number_text(p, ORGANISATION_LEVEL_NATIONAL), NATIONAL);
+    add_boost(p, COLUMN_DORMANT, "1", DORMANT);
+    add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_TERM), TERM);
+}
+
+/* ---- the text ---- */
+
+static bool folds_alike(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    char x[TEXT_CASEFOLD_MAX * 3], y[TEXT_CASEFOLD_MAX * 3];
+    size_t x_len = text_casefold(a, a_len, true, x, sizeof(x));
+    size_t y_len = text_casefold(b, b_len, true, y, sizeof(y));
+    return x_len == y_len && memcmp(x, y, x_len) == 0;
+}
+
+static bool is_plain(const struct seek_request *request, const struct place *p)
+{
+    for (size_t i = 0; i < request->n_plain_words; i++)
+        if (folds_alike(request->text + p->start, p->end - p->start, request->plain_words[i],
+                        strlen(request->plain_words[i])))
+            return true;
+    return false;
+}
+
+/* Cuts the text into words and takes the places out. */
+static int read_text(struct seek *s, const struct seek_request *request)
+{
+    size_t n = 0, len = s->len < SEARCH_QUERY_BYTES ? s->len : SEARCH_QUERY_BYTES;
+    struct arena *a = s->in->arena;
+
+    int r = text_tokens(a, s->text, len, SEARCH_QUERY_WORDS, &s->tokens, &s->n_tokens);
+    if (r == 0)
+        r = place_find(s->in->state, a, s->text, s->tokens, s->n_tokens, s->places, &s->n_places);
+    if (r < 0)
+        return r;
+    char *words = arena_strndup(a, s->text, len);
+    if (!words)
+        return -ENOMEM;
+    for (size_t i = 0; i < s->n_places; i++) {
+        const struct place *p = &s->places[i];
+        if (is_plain(request, p))
+            continue;
+        memset(words + p->start, ' ', p->end - p->start);
+        s->places[n++] = *p;
+    }
+    s->n_places = n;
+    s->words = words;
+    s->overridden = names_place(request->filter);
+    return 0;
+}
+
+/* ---- the order of the best ---- */
+
+/* A document among the best, and why it may come before others. */
+struct placed {
+    struct search_hit hit;
+    bool named, leads;
+    float worth;
+};
+
+static int by_order(const void *a, const void *b)
+{
+    const struct placed *x = a, *y = b;
+    if (x->named != y->named)
+        return x->named ? -1 : 1;
+    if (x->leads != y->leads)
+        return x->leads ? -1 : 1;
+    if (x->worth != y->worth)
+        return x->worth > y->worth ? -1 : 1;
+    return x->hit.document < y->hit.document ? -1 : x->hit.document > y->hit.document;
+}
+
+static void mark_named(struct placed *best, size_t n, const uint8_t *key, size_t len)
+{
+    for (size_t i = 0; i < n; i++)
+        if (best[i].hit.key.len == len && memcmp(best[i].hit.key.data, key, len) == 0)
+            best[i].named = true;
+}
+
+/* Organisations that the text is a name of. */
+static int mark_named_organisations(const struct seek *s, const char *folded, struct placed *best,
+                                    size_t n)
+{
+    struct key prefix = KEY_INIT;
+    struct scan scan;
+    int found = 0;
+
+    key_text(key_u8(&prefix, NAME_WHOLE), folded);
+    for (scan_prefix(&scan, s->in->state, &T_ORGANISATION_NAME, &prefix);
+         found < NAMED_MAX && scan_next(&scan); found++) {
+        struct key_reader reader = { .rest = { scan.key.data + prefix.len,
+                                               scan.key.len - prefix.len } };
+        char slug[101];
+        Organisation *o;
+        uint8_t key[FINDABLE_KEY_MAX];
+        if (!key_read_text(&reader, slug, sizeof(slug)))
+            return scan_give_up(&scan, -EBADMSG);
+        int r = organisation_resolve(s->in->state, slug, &o);
+        if (r < 0)
+            return scan_give_up(&scan, r == -ENOENT ? -EBADMSG : r);
+        mark_named(best, n, key, findable_key(ENTRY_TYPE_ORGANISATION, o->slug, key));
+    }
+    return scan_end(&scan);
+}
+
+/* Terms that the text is the abbreviation of: their documents' keys are those of the table. */
+static int mark_named_terms(const struct seek *s, const char *folded, struct placed *best, size_t n)
+{
+    struct key prefix = KEY_INIT;
+    struct scan scan;
+    int found = 0;
+
+    key_text(&prefix, folded);
+    for (scan_prefix(&scan, s->in->state, &T_TERM, &prefix); found < NAMED_MAX && scan_next(&scan);
+         found++) {
+        uint8_t key[FINDABLE_KEY_MAX] = { ENTRY_TYPE_TERM };
+        size_t len =
+            scan.key.len < FINDABLE_KEY_MAX - 1 ? scan.key.len : (size_t)FINDABLE_KEY_MAX - 1;
+        memcpy(key + 1, scan.key.data, len);
+        mark_named(best, n, key, len + 1);
+    }
+    return scan_end(&scan);
+}
+
+/* Documents whose own words name the place: looked for as plain words, within the same limits. */
+static int weigh_mentions(const struct seek *s, struct placed *best, size_t n)
+{
+    for (size_t p = 0; p < s->n_places; p++) {
+        struct search_result mentions;
+        int r =
+            search_query(s->in->state, s->in->arena,
+                         &(struct search_request) { .text = s->text + s->places[p].start,
+                                                    .len = s->places[p].end - s->places[p].start,
+                                                    .limit = MENTIONS },
+                         &mentions);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < mentions.n_hits; i++)
+            for (size_t j = 0; j < n; j++)
+                if (best[j].hit.document == mentions.hits[i].document)
+                    best[j].worth *= MENTIONS_PLACE;
+    }
+    return 0;
+}
+
+/* ---- areas ---- */
+
+struct stems {
+    const char *all[AREA_STEMS];
+    size_t n;
+};
+
+static void add_stem(struct stems *s, const char *stem)
+{
+    if (s->n < AREA_STEMS)
+        s->all[s->n++] = stem;
+}
+
+static bool has_stem(const struct stems *s, const char *stem)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(s->all[i], stem) == 0)
+            return true;
+    return false;
+}
+
+/* The stems of a name's words and of their parts. */
+static int read_stems(struct arena *a, const char *name, struct stems *stems)
+{
+    struct text_token *tokens;
+    size_t n;
+    int r = text_tokens(a, name, strlen(name), SEARCH_QUERY_WORDS, &tokens, &n);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct text_part *parts;
+        size_t n_parts = 0;
+        add_stem(stems, tokens[i].folded_stem);
+        r = text_compound(a, tokens[i].word, &parts, &n_parts);
+        for (size_t j = 0; r == 0 && j < n_parts; j++)
+            add_stem(stems, parts[j].folded_stem);
+    }
+    return r;
+}
+
+/* Whether all that a word says is among the stems. */
+static int word_is_covered(struct arena *a, const struct text_token *t, const struct stems *stems,
+                           bool *ret)
+{
+    struct text_part *parts;
+    size_t n = 0;
+
+    *ret = has_stem(stems, t->folded_stem);
+    if (*ret)
+        return 0;
+    int r = text_compound(a, t->word, &parts, &n);
+    if (r < 0 || n == 0)
+        return r;
+    *ret = true;
+    for (size_t i = 0; i < n; i++)
+        *ret = *ret && (!parts[i].leaf || has_stem(stems, parts[i].folded_stem));
+    return 0;
+}
+
+static bool is_in_place(const struct seek *s, const struct text_token *t)
+{
+    for (size_t i = 0; i < s->n_places; i++)
+        if (s->places[i].start <= t->start && t->end <= s->places[i].end)
+            return true;
+    return false;
+}
+
+/* Whether the query speaks of the area and of nothing else. */
+static int area_is_meant(const struct seek *s, const CareArea *area, bool *ret)
+{
+    struct arena *a = s->in->arena;
+    struct stems stems = { .n = 0 };
+    size_t words = 0;
+    bool covered = true;
+
+    int r = read_stems(a, area->name_sv, &stems);
+    if (r == 0)
+        r = read_stems(a, area->name_en, &stems);
+    for (size_t i = 0; i < s->n_tokens && r == 0 && covered; i++) {
+        const struct text_token *t = &s->tokens[i];
+        if (search_is_filler(t->word) || is_in_place(s, t))
+            continue;
+        words++;
+        r = word_is_covered(a, t, &stems, &covered);
+    }
+    *ret = covered && words > 0;
+    return r;
+}
+
+/* Marks the areas that lead; `ret_slug` is the first of them, or NULL. */
+static int mark_areas(const struct seek *s, struct placed *best, size_t n, const char **ret_slug)
+{
+    size_t checked = 0;
+    for (size_t i = 0; i < n && checked < AREAS_CHECKED; i++) {
+        struct entry e;
+        if (findable_type(best[i].hit.key) != ENTRY_TYPE_CARE_AREA)
+            continue;
+        int r = findable_entry(s->in->state, best[i].hit.key, &e);
+        if (r == 0)
+            r = area_is_meant(s, e.care_area, &best[i].leads);
+        if (r < 0)
+            return r;
+        if (best[i].leads && !*ret_slug)
+            *ret_slug = e.care_area->slug;
+        checked++;
+    }
+    return 0;
+}
+
+/* ---- all together ---- */
+
+static const uint8_t counted[] = { COLUMN_TYPE, COLUMN_KIND, COLUMN_LEVEL, COLUMN_REGION,
+                                   COLUMN_CARE_AREA };
+
+static int ask(struct seek *s, const struct plan *p, const struct seek_request *request,
+               bool in_window)
+{
+    uint32_t end = request->offset + request->limit;
+    return search_query(s->in->state, s->in->arena,
+                        &(struct search_request) {
+                            .text = s->words,
+                            .len = strlen(s->words),
+                            .filters = p->filters,
+                            .n_filters = p->n_filters,
+                            .boosts = p->boosts,
+                            .n_boosts = p->n_boosts,
+                            .count_columns = counted,
+                            .n_count_columns = request->counts ? ARRAY_LEN(counted) : 0,
+                            .limit = !in_window     ? request->limit
+                                     : end > WINDOW ? end
+                                                    : WINDOW,
+                            .offset = in_window ? 0 : request->offset,
+                        },
+                        &s->result);
+}
+
+static struct placed *take_best(const struct seek *s, size_t *ret_n)
+{
+    size_t n = s->result.n_hits < WINDOW ? s->result.n_hits : WINDOW;
+    struct placed *best = arena_calloc(s->in->arena, n + 1, sizeof(*best));
+    for (size_t i = 0; best && i < n; i++)
+        best[i] = (struct placed) { .hit = s->result.hits[i], .worth = s->result.hits[i].score };
+    *ret_n = n;
+    return best;
+}
+
+static int put_in_order(struct seek *s, struct plan *p, const struct seek_request *request)
+{
+    struct text_folded name;
+    const char *area = NULL;
+    size_t n;
+
+    struct placed *best = take_best(s, &n);
+    int r = best ? mark_areas(s, best, n, &area) : -ENOMEM;
+    if (r == 0 && area) {
+        /* Once more, with the area's organisations before others that have the same words. */
+        add_boost(p, COLUMN_CARE_AREA, area, OF_THE_AREA);
+        r = ask(s, p, request, true);
+        if (r == 0)
+            best = take_best(s, &n);
+        area = NULL;
+        if (r == 0)
+            r = best ? mark_areas(s, best, n, &area) : -ENOMEM;
+    }
+    if (r == 0 && !s->overridden && !request->leave_places)
+        r = weigh_mentions(s, best, n);
+    text_fold(s->text, &name);
+    if (r == 0 && *name.text && strlen(name.text) < TEXT_FOLD_MAX)
+        r = mark_named_organisations(s, name.text, best, n);
+    if (r == 0 && *name.text && strlen(name.text) < TEXT_FOLD_MAX)
+        r = mark_named_terms(s, name.text, best, n);
+    if (r < 0)
+        return r;
+    qsort(best, n, sizeof(*best), by_order);
+    for (size_t i = 0; i < n; i++)
+        s->result.hits[i] = best[i].hit;
+    return 0;
+}
+
+int seek(const struct query_in *in, const struct seek_request *request, struct seek *ret)
+{
+    bool in_window = request->offset < WINDOW;
+    struct plan *p = arena_calloc(in->arena, 1, sizeof(*p));
+
+    *ret = (struct seek) { .in = in, .text = request->text, .len = strlen(request->text) };
+    if (!p)
+        return -ENOMEM;
+    p->arena = in->arena;
+    int r = read_text(ret, request);
+    if (r == 0)
+        make_plan(p, ret, request);
+    if (r == 0 && p->failed)
+        r = -ENOMEM;
+    if (r == 0)
+        r = ask(ret, p, request, in_window);
+    if (r == 0 && in_window)
+        r = put_in_order(ret, p, request);
+    if (r < 0)
+        return r;
+    size_t skip = in_window ? request->offset : 0;
+    if (skip > ret->result.n_hits)
+        skip = ret->result.n_hits;
+    ret->hits = ret->result.hits + skip;
+    ret->n_hits = ret->result.n_hits - skip;
+    if (ret->n_hits > request->limit)
+        ret->n_hits = request->limit;
+    return 0;
+}
