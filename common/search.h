@@ -43,7 +43,7 @@
 #include "common/store.h"
 
 enum {
-    SEARCH_VERSION = 1, /* of the tables' layout and of what search_put() makes of a document */
+    SEARCH_VERSION = 2, /* of the tables' layout and of what search_put() makes of a document */
     SEARCH_KEY_MAX = 400,
     SEARCH_FACET_MAX = 200,  /* bytes of a facet's value */
     SEARCH_FACETS_MAX = 200, /* of a document */
@@ -64,8 +64,9 @@ enum {
  *   search_document   (u32 document)                           -> u8 facets, the service's key, facets: what a hit needs
  *   search_words_of   (u32 document)                           -> the numbers of its text's words, ascending, as varint distances
  *   search_term       folded stem, 0, stem if different, 0, u32 first document -> a chunk (search_postings.h)
- *   search_word       folded word, 0, word if different        -> varint number, varint documents that have it
- *   search_word_text  (u32 number)                             -> the word
+ *   search_word       folded word, 0, word if different        -> the words from this one to the next entry's, each with its number
+ *                                                                 and how many documents have it (search_dictionary.c)
+ *   search_word_text  (u32 number / 32)                        -> the words of 32 numbers (search_dictionary.c)
  *   search_facet      (u8 column, text value, u32 block)       -> which of the block's 8192 documents have it
  *   search_synonym    (folded stems with spaces between)       -> the words as given, then what they stand for,
  *                                                                 each closed by a zero byte */

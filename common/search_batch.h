@@ -1,5 +1,5 @@
 /* search_batch.h - what a write transaction has gathered for the index and not yet written: private to search_index.c (which
- * gathers) and search_batch.c (which keeps, sorts and writes). */
+ * gathers), search_batch.c (which keeps), and search_write.c and search_dictionary.c (which write). */
 #pragma once
 #include "common/search_internal.h"
 
@@ -37,6 +37,12 @@ struct word {
     bool divided; /* parts are known */
 };
 
+/* A document's number by the service's key. */
+struct document {
+    struct name name;               /* the key in search_key */
+    uint32_t number, stored_number; /* 0: none */
+};
+
 /* One change, linked to the one before of the same list. */
 struct change {
     uint32_t previous;
@@ -48,7 +54,10 @@ struct batch {
     struct wr_deferred deferred;
     struct arena *memory;  /* all names and things below; emptied when they are written */
     struct arena *scratch; /* the analysis of one document */
-    struct names words, terms, facets;
+    struct names words, terms, facets, documents;
+    struct word **
+        by_number; /* those given a number since the last writing, in order; NULL: taken away again */
+    size_t n_by_number, room_by_number;
     struct change *log;
     size_t n_log, room_log;
     struct word **document; /* words of the document being put, and their parts, each once */
@@ -58,6 +67,7 @@ struct batch {
     struct changes *touched; /* its terms */
     uint64_t puts;
     uint32_t next_document, next_word; /* numbers to give */
+    uint32_t first_word;               /* number of by_number[0] */
 };
 
 /* The transaction's batch, made at need. NULL: the transaction has failed. */
@@ -66,7 +76,19 @@ struct batch *batch_of(struct wr *wr);
 void batch_ease(struct wr *wr, struct batch *b);
 /* The word as the tables hold it; NULL: the transaction has failed. Gives it a number when it has none. */
 struct word *batch_word(struct wr *wr, struct batch *b, const char *word);
+/* Nobody has the word any more. */
+void batch_drop_word(struct batch *b, struct word *w);
+/* The word that was given this number before the document at hand. NULL: the transaction has failed. */
+struct word *batch_word_numbered(struct wr *wr, struct batch *b, uint32_t number);
+struct document *batch_document(struct wr *wr, struct batch *b, struct slice key);
 struct changes *batch_facet(struct wr *wr, struct batch *b, uint8_t column, struct slice value);
 void batch_change(struct wr *wr, struct batch *b, struct changes *c, uint32_t doc, uint8_t impact);
+/* Writes it all and begins anew (search_write.c). */
+int batch_write(struct wr *wr, struct batch *b) must_check;
+/* All things of a set, in order; to be freed. NULL with *ret_n == 0: none; with another: no memory. */
+void *names_sorted(const struct names *set, int (*compare)(const void *, const void *),
+                   size_t *ret_n);
+void names_empty(struct names *set);
+int compare_names(const struct name *a, const struct name *b);
 /* Makes room for one more in an array of malloc()ed elements. False: no memory, the transaction has failed. */
 bool batch_room(struct wr *wr, void *array, size_t *room, size_t n, size_t size);

@@ -212,26 +212,6 @@ static int compare_numbers(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-/* The word with that number, which no document being put has told of. */
-static int load_word(struct wr *wr, struct batch *b, uint32_t number, struct word **ret)
-{
-    char text[SEARCH_WORD_BYTES + 1];
-    struct key k = KEY_INIT;
-    struct slice bytes;
-
-    int r = rd_get_bytes(wr_rd(wr), &T_SEARCH_WORD_TEXT, key_u32(&k, number), &bytes);
-    if (r < 0)
-        return r == -ENOENT ? -EBADMSG : r;
-    if (bytes.len > SEARCH_WORD_BYTES || memchr(bytes.data, 0, bytes.len))
-        return -EBADMSG;
-    memcpy(text, bytes.data, bytes.len);
-    text[bytes.len] = '\0';
-    *ret = batch_word(wr, b, text);
-    if (!*ret)
-        return wr_status(wr);
-    return (*ret)->number == number ? 0 : -EBADMSG;
-}
-
 /* The document had this word, in its text or as a part. */
 static bool had(struct wr *wr, struct batch *b, struct word *w)
 {
@@ -259,16 +239,12 @@ static bool had_own(struct wr *wr, struct batch *b, struct word *w)
 
 static int forget_word(struct wr *wr, struct batch *b, uint32_t doc, struct word *w)
 {
-    struct key k = KEY_INIT;
-
     if (w->number == 0 || w->documents == 0)
         return -EBADMSG;
     if (w->term->put != b->puts)
         batch_change(wr, b, w->term, doc, 0);
-    if (--w->documents == 0) {
-        wr_delete(wr, &T_SEARCH_WORD_TEXT, key_u32(&k, w->number));
-        w->number = 0;
-    }
+    if (--w->documents == 0)
+        batch_drop_word(b, w);
     return wr_status(wr);
 }
 
@@ -296,14 +272,11 @@ static int read_old_words(struct wr *wr, struct batch *b, uint32_t doc)
             return -EBADMSG;
         while (i < b->n_document && b->document[i]->number < number)
             i++;
-        r = 0;
         if (i < b->n_document && b->document[i]->number == number)
             w = b->document[i];
         else
-            r = load_word(wr, b, (uint32_t)number, &w);
-        if (r < 0)
-            return r;
-        if (!had_own(wr, b, w))
+            w = batch_word_numbered(wr, b, (uint32_t)number);
+        if (!w || !had_own(wr, b, w))
             return wr_status(wr);
     }
     return 0;
@@ -373,20 +346,6 @@ static void put_record(struct wr *wr, uint32_t doc, struct slice key, const stru
 
 /* ---- put and delete ---- */
 
-static int find_document(struct wr *wr, struct slice key, uint32_t *ret)
-{
-    struct key k = KEY_INIT;
-    struct slice bytes;
-
-    int r = rd_get_bytes(wr_rd(wr), &T_SEARCH_KEY, key_bytes(&k, key.data, key.len), &bytes);
-    if (r < 0)
-        return r;
-    if (bytes.len != sizeof(*ret))
-        return -EBADMSG;
-    *ret = packed_load32(bytes.data);
-    return 0;
-}
-
 /* The facets a document has now; their bytes are copied to the scratch arena. */
 static int stored_facets(struct wr *wr, struct batch *b, uint32_t doc, struct facets *ret)
 {
@@ -442,21 +401,21 @@ static int put(struct wr *wr, struct batch *b, const struct search_document *d)
 {
     struct facets from = { .n = 0 }, to = { .all = { ALL }, .n = 1 };
     size_t words = 0;
-    uint32_t doc;
+    int r = 0;
 
-    int r = find_document(wr, d->key, &doc);
-    bool is_new = r == -ENOENT;
-    if (is_new) {
-        struct key k = KEY_INIT;
-        if (b->next_document == UINT32_MAX)
-            return -EOVERFLOW;
-        doc = b->next_document++;
-        wr_put_bytes(wr, &T_SEARCH_KEY, key_bytes(&k, d->key.data, d->key.len), &doc, sizeof(doc));
-    } else if (r == 0) {
-        r = stored_facets(wr, b, doc, &from);
-    }
-    if (r < 0 && !is_new)
+    struct document *document = batch_document(wr, b, d->key);
+    if (!document)
+        return wr_status(wr);
+    bool is_new = document->number == 0;
+    if (is_new && b->next_document == UINT32_MAX)
+        return -EOVERFLOW;
+    if (is_new)
+        document->number = b->next_document++;
+    else
+        r = stored_facets(wr, b, document->number, &from);
+    if (r < 0)
         return r;
+    const uint32_t doc = document->number;
 
     for (size_t i = 0; i < d->n_fields; i++)
         if (!add_field(wr, b, &d->fields[i], &words))
@@ -497,20 +456,19 @@ static int delete (struct wr *wr, struct batch *b, struct slice key)
 {
     struct facets from, none = { .n = 0 };
     struct key k = KEY_INIT;
-    uint32_t doc;
 
-    int r = find_document(wr, key, &doc);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    r = stored_facets(wr, b, doc, &from);
+    struct document *document = batch_document(wr, b, key);
+    if (!document || document->number == 0)
+        return wr_status(wr);
+    const uint32_t doc = document->number;
+    int r = stored_facets(wr, b, doc, &from);
     if (r < 0)
         return r;
     r = change_words(wr, b, doc);
     if (r < 0)
         return r;
     change_facets(wr, b, doc, &from, &none);
-    wr_delete(wr, &T_SEARCH_KEY, key_bytes(&k, key.data, key.len));
-    k.len = 0;
+    document->number = 0;
     key_u32(&k, doc);
     wr_delete(wr, &T_SEARCH_WORDS_OF, &k);
     wr_delete(wr, &T_SEARCH_DOCUMENT, &k);

@@ -18,14 +18,56 @@ void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len);
 /* The prefix of terms whose folded stem is the folded word itself. */
 void search_plain_key(const char *word, struct key *ret);
 
-/* A word of the dictionary, read from search_word. */
-struct dictionary_word {
+/* ---- the dictionary (search_dictionary.c) ---- */
+
+enum {
+    DICTIONARY_FOLDED_BYTES = SEARCH_WORD_BYTES + 40
+}; /* folding may lengthen: "ae" for the letter for both */
+
+/* A block of search_word and the word it is at. */
+struct dictionary_block {
+    const uint8_t *at, *end; /* equal: there are no more words in it */
     uint32_t number, documents;
-    struct slice folded;
-    struct slice word; /* as written, normalised */
+    size_t folded_len;
+    uint32_t shared;        /* with the word before */
+    uint32_t before, after; /* how much of the folded word's start and end the word has, */
+    struct slice inside;    /* and what is between them; */
+    bool differs;           /* if it is another than the folded word */
+    uint8_t folded[DICTIONARY_FOLDED_BYTES + 1];
 };
-/* Reads an entry of search_word. False: damaged. */
-bool dictionary_read(struct slice key, struct slice value, struct dictionary_word *ret);
+/* The first word of an entry, then the next one while at < end. False: damaged. */
+bool dictionary_block_begin(struct dictionary_block *b, struct slice key,
+                            struct slice value) must_check;
+bool dictionary_block_next(struct dictionary_block *b) must_check;
+/* The current word as written, normalised. Returns its length. */
+size_t dictionary_block_word(const struct dictionary_block *b,
+                             char ret[DICTIONARY_FOLDED_BYTES + 1]);
+/* Looks up a word by search_word_key(). -ENOENT, -EBADMSG. */
+int dictionary_find(const struct rd *rd, const struct key *key, uint32_t *ret_number,
+                    uint32_t *ret_documents) must_check;
+
+/* What the dictionary is to say of a word; number 0: nothing. */
+struct dictionary_entry {
+    struct slice key;
+    uint32_t number, documents;
+};
+/* The texts of words by number, TEXT_BLOCK_WORDS to an entry of search_word_text: u8 length, bytes; 0 where nobody has the
+ * number, and nothing after the last that somebody has. */
+enum {
+    TEXT_BLOCK_WORDS = 32,
+    TEXT_BLOCK_BYTES = TEXT_BLOCK_WORDS * (1 + SEARCH_WORD_BYTES),
+};
+bool word_text_read(struct slice bytes, struct slice ret[TEXT_BLOCK_WORDS]) must_check;
+size_t word_text_write(const struct slice texts[TEXT_BLOCK_WORDS], uint8_t to[TEXT_BLOCK_BYTES]);
+/* -ENOENT: nobody has the number; -EBADMSG. */
+int word_text_find(const struct rd *rd, uint32_t number,
+                   char ret[SEARCH_WORD_BYTES + 1]) must_check;
+
+/* Writes changes, ascending by key and each key once. `room` is used and emptied. */
+int dictionary_write(struct wr *wr, struct arena *room, const struct dictionary_entry *changes,
+                     size_t n) must_check;
+
+/* ---- words that are like others (search_words.c) ---- */
 
 /* Words of the dictionary that a query's word may have meant; copies in the arena. */
 struct candidate {

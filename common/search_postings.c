@@ -4,23 +4,46 @@
 #include <errno.h>
 #include <string.h>
 
-/* Reads a number. Only its shortest spelling counts, so that a chunk has one. */
-static bool read_number(const uint8_t **p, const uint8_t *end, uint32_t *ret)
-{
-    uint64_t value = 0;
+#include "common/packed.h"
 
-    for (unsigned shift = 0; shift < 35 && *p < end; shift += 7) {
+enum { CHECK_BYTES = 2, OTHER_IMPACT = 1 };
+
+/* Eight bytes a step: a chunk is checked whenever it is read, so this has to be much cheaper than reading it. */
+static uint16_t checksum(uint32_t first, const uint8_t *bytes, size_t len)
+{
+    uint64_t h = (uint64_t)first << 32 | len;
+
+    for (; len >= 8; bytes += 8, len -= 8)
+        h = (h ^ packed_load64(bytes)) * UINT64_C(0x9e3779b97f4a7c15), h ^= h >> 32;
+    for (; len > 0; bytes++, len--)
+        h = (h ^ *bytes) * UINT64_C(0x9e3779b97f4a7c15), h ^= h >> 32;
+    return (uint16_t)(h ^ h >> 16);
+}
+
+void postings_seal(uint32_t first, uint8_t *bytes, size_t len_bytes)
+{
+    uint16_t check = checksum(first, bytes, len_bytes - CHECK_BYTES);
+    bytes[len_bytes - 2] = (uint8_t)check;
+    bytes[len_bytes - 1] = (uint8_t)(check >> 8);
+}
+
+/* Reads the rest of a number that does not end with its first byte. Only its shortest spelling counts, so that a chunk has one. */
+static bool read_number(const uint8_t **p, const uint8_t *end, uint64_t *ret)
+{
+    uint64_t value = *ret & 0x7f;
+
+    for (unsigned shift = 7; shift < 35 && *p < end; shift += 7) {
         uint8_t byte = *(*p)++;
         value |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80) {
-            *ret = (uint32_t)value;
-            return value <= UINT32_MAX && (byte != 0 || shift == 0);
+            *ret = value;
+            return byte != 0;
         }
     }
     return false;
 }
 
-static uint8_t *write_number(uint8_t *to, uint32_t value)
+static uint8_t *write_number(uint8_t *to, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7)
         *to++ = (uint8_t)(value | 0x80);
@@ -31,61 +54,107 @@ static uint8_t *write_number(uint8_t *to, uint32_t value)
 bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes, struct chunk *ret)
 {
     const uint8_t *p = bytes, *end = bytes + len_bytes;
-    uint32_t n;
 
-    if (len_bytes == 1) {
-        *ret = (struct chunk) { bytes, 1, first, 1, bytes[0] };
+    *ret = (struct chunk) { .bytes = bytes, .len_bytes = (uint32_t)len_bytes, .first = first };
+    if (len_bytes == 1 + CHECK_BYTES) {
+        ret->n = 1;
+        ret->largest = ret->common = bytes[0];
         return bytes[0] > 0;
     }
-    if (len_bytes > UINT32_MAX || !read_number(&p, end, &n) || n < 2 || end - p < 2)
+    if (len_bytes < 1 + 2 + 2 + CHECK_BYTES || len_bytes > UINT32_MAX)
         return false;
-    uint8_t largest = *p++;
-    *ret = (struct chunk) { p, (uint32_t)(end - p), first, n, largest };
-    return largest > 0 && n <= ret->len_bytes / 2 + 1;
+    uint64_t n = *p++;
+    if (n >= 0x80 && !read_number(&p, end, &n))
+        return false;
+    if (n < 2 || end - p < 2 + CHECK_BYTES || n > (uint64_t)(end - p) - 2 - CHECK_BYTES)
+        return false;
+    ret->n = (uint32_t)n;
+    ret->largest = *p++;
+    ret->common = *p++;
+    ret->head = (uint8_t)(p - bytes);
+    return ret->largest > 0 && ret->common > 0;
+}
+
+static bool is_sealed(const struct chunk *c)
+{
+    const uint8_t *check = c->bytes + c->len_bytes - CHECK_BYTES;
+
+    return ((unsigned)check[0] | (unsigned)check[1] << 8) ==
+           checksum(c->first, c->bytes, c->len_bytes - CHECK_BYTES);
 }
 
 int postings_read(const struct chunk *c, struct posting *ret)
 {
-    const uint8_t *p = c->bytes, *end = c->bytes + c->len_bytes;
+    const uint8_t *p = c->bytes + c->head, *end = c->bytes + c->len_bytes - CHECK_BYTES;
     uint64_t doc = c->first;
-    uint8_t largest = *p;
+    uint8_t largest = 0;
 
-    if (largest == 0)
+    if (!is_sealed(c))
         return -EBADMSG;
-    ret[0] = (struct posting) { c->first, *p++ };
-    for (uint32_t i = 1; i < c->n; i++) {
-        if (end - p < 2)
+    ret[0] = (struct posting) { c->first, c->largest };
+    if (c->n == 1)
+        return 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        uint8_t impact = c->common;
+        if (p == end)
             return -EBADMSG;
-        uint32_t distance = *p;
-        if (distance < 0x80)
-            p++;
-        else if (!read_number(&p, end, &distance) || p == end)
+        uint64_t number = *p++;
+        if (number >= 0x80 && !read_number(&p, end, &number))
             return -EBADMSG;
-        doc += (uint64_t)distance + 1;
-        uint8_t impact = *p++;
-        if (doc > UINT32_MAX || impact == 0)
+        if (number & OTHER_IMPACT) {
+            if (p == end)
+                return -EBADMSG;
+            impact = *p++;
+            if (impact == 0 || impact == c->common)
+                return -EBADMSG;
+        }
+        doc += (number >> 1) + (i > 0);
+        if (doc > UINT32_MAX)
             return -EBADMSG;
         largest = impact > largest ? impact : largest;
         ret[i] = (struct posting) { (uint32_t)doc, impact };
     }
-    return p == end && largest == c->largest ? 0 : -EBADMSG;
+    return p == end && largest == c->largest && ret[0].doc == c->first ? 0 : -EBADMSG;
+}
+
+/* The impact that most of the postings have; of several the smallest. */
+static uint8_t most_frequent(const struct posting *postings, size_t n)
+{
+    uint32_t counts[UINT8_MAX + 1] = { 0 };
+    uint8_t best = 0;
+
+    for (size_t i = 0; i < n; i++)
+        counts[postings[i].impact]++;
+    for (unsigned i = 1; i <= UINT8_MAX; i++)
+        if (counts[i] > counts[best])
+            best = (uint8_t)i;
+    return best;
 }
 
 size_t postings_write(const struct posting *postings, size_t n, uint8_t *to)
 {
+    const uint32_t first = postings[0].doc;
     uint8_t *p = to, largest = 0;
 
-    if (n > 1) {
+    if (n == 1) {
+        *p++ = postings[0].impact;
+    } else {
+        uint8_t common = most_frequent(postings, n);
         for (size_t i = 0; i < n; i++)
             largest = postings[i].impact > largest ? postings[i].impact : largest;
-        p = write_number(p, (uint32_t)n);
+        p = write_number(p, n);
         *p++ = largest;
+        *p++ = common;
+        for (size_t i = 0; i < n; i++) {
+            bool other = postings[i].impact != common;
+            uint64_t distance = i > 0 ? postings[i].doc - postings[i - 1].doc - 1 : 0;
+            p = write_number(p, distance << 1 | other);
+            if (other)
+                *p++ = postings[i].impact;
+        }
     }
-    *p++ = postings[0].impact;
-    for (size_t i = 1; i < n; i++) {
-        p = write_number(p, postings[i].doc - postings[i - 1].doc - 1);
-        *p++ = postings[i].impact;
-    }
+    p += CHECK_BYTES;
+    postings_seal(first, to, (size_t)(p - to));
     return (size_t)(p - to);
 }
 

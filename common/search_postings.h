@@ -1,15 +1,18 @@
 /* search_postings.h - the bytes of a posting list: which documents hold a term, and how much each is worth for it.
  *
  * A list is cut into chunks. Where, depends on nothing but the documents in it: a document for which
- * postings_is_boundary() holds begins a chunk, and so does the list's first. One document in 128 is such a boundary, evenly
+ * postings_is_boundary() holds begins a chunk, and so does the list's first. One document in 256 is such a boundary, evenly
  * spread, so chunks are of about that many postings and a change touches one chunk or two; and whatever the order in
  * which a list came about, its chunks are the same, byte for byte.
  *
- *   chunk   (first document) -> impact                                                       of one posting; of more:
- *                               varint how many, largest impact, impact, { varint (document - previous - 1), impact } ...
+ *   chunk   (first document) -> impact, u16 checksum                                                of one posting; of more:
+ *                               varint how many, largest impact, most frequent impact, { posting } ..., u16 checksum
+ *   posting                     varint (document - previous - 1) << 1, of the first 0 << 1           with the most frequent impact;
+ *                               the same plus 1, impact                                             with another
  *
- * An impact is 1 to 255. Its head lets a reader count a chunk, or leave it out, without reading on. Bytes come from a disk:
- * reading checks them, the head against what follows. */
+ * An impact is 1 to 255; most words stand once in most texts, so that one impact in a chunk is by far the most frequent. A head
+ * lets a reader count a chunk, or leave it out, without reading on. Bytes come from a disk: reading checks them, the checksum
+ * (which covers the key's document too), and the head against what follows. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,21 +25,22 @@ struct posting {
     uint8_t impact; /* among changes: 0 takes the document out */
 };
 
-enum { POSTING_BYTES_MAX = 6, POSTINGS_HEAD_BYTES_MAX = 6 };
+enum { POSTING_BYTES_MAX = 6, POSTINGS_HEAD_BYTES_MAX = 9 /* and the checksum */ };
 
-/* Multiplying by the golden ratio spreads even a run of documents so that any 128 hold about one. */
+/* Multiplying by the golden ratio spreads even a run of documents so that any 256 hold about one. */
 static inline bool postings_is_boundary(uint32_t doc)
 {
-    return doc * UINT32_C(0x9e3779b1) >> 25 == 0;
+    return doc * UINT32_C(0x9e3779b1) >> 24 == 0;
 }
 
 /* A chunk as a table has it. */
 struct chunk {
-    const uint8_t *bytes; /* after the head */
+    const uint8_t *bytes;
     uint32_t len_bytes;
     uint32_t first; /* the document in its key */
     uint32_t n;
-    uint8_t largest; /* impact */
+    uint8_t head;            /* bytes before the postings */
+    uint8_t largest, common; /* impacts */
 };
 
 /* Reads a chunk's head. False: the bytes are no chunk. `n` then is no more than the bytes can hold. */
@@ -47,6 +51,8 @@ int postings_read(const struct chunk *c, struct posting *ret) must_check;
 
 /* Writes one chunk of `n` >= 1 postings in ascending order; `to` has room for the head and POSTING_BYTES_MAX each. */
 size_t postings_write(const struct posting *postings, size_t n, uint8_t *to);
+/* Writes the checksum at the end of a chunk's bytes. For tests that make chunks of their own. */
+void postings_seal(uint32_t first, uint8_t *bytes, size_t len_bytes);
 
 /* How many of the `n` postings belong to the chunk that begins with the first. */
 size_t postings_chunk(const struct posting *postings, size_t n);

@@ -2,17 +2,13 @@
  *
  * The dictionary is sorted, so words that begin alike stand together. For a misspelt word one row of the Damerau-Levenshtein
  * matrix belongs to each letter of the dictionary word, and the rows of the beginning that a word shares with the word before
- * are still right. Once a whole row is too far away, so is every word with that beginning, and the scan seeks past them: no
+ * are still right. Once a whole row is too far away, so is every word with that beginning, and the walk jumps over them: no
  * index beside the dictionary itself. Lengths and distances are of bytes of the folded word, which is ASCII for Swedish. */
 #include <errno.h>
 #include <string.h>
 
 #include "common/packed.h"
 #include "common/search_internal.h"
-
-enum {
-    FOLDED_BYTES = SEARCH_WORD_BYTES + 40
-}; /* folding may lengthen: ae for the letter for both */
 
 size_t search_word_len(const char *word)
 {
@@ -26,9 +22,9 @@ size_t search_word_len(const char *word)
     return len;
 }
 
-static size_t fold(const char *text, size_t len, char to[FOLDED_BYTES + 1])
+static size_t fold(const char *text, size_t len, char to[DICTIONARY_FOLDED_BYTES + 1])
 {
-    size_t n = text_casefold(text, len, true, to, FOLDED_BYTES);
+    size_t n = text_casefold(text, len, true, to, DICTIONARY_FOLDED_BYTES);
 
     to[n] = '\0';
     return n;
@@ -42,7 +38,7 @@ static void key_reset(struct key *k)
 
 void search_word_key(const char *word, struct key *ret)
 {
-    char folded[FOLDED_BYTES + 1];
+    char folded[DICTIONARY_FOLDED_BYTES + 1];
 
     fold(word, strlen(word), folded);
     key_reset(ret);
@@ -53,7 +49,7 @@ void search_word_key(const char *word, struct key *ret)
 
 void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len)
 {
-    char stem[TEXT_WORD_BYTES + 1], folded[FOLDED_BYTES + 1];
+    char stem[TEXT_WORD_BYTES + 1], folded[DICTIONARY_FOLDED_BYTES + 1];
 
     fold(stem, text_stem(word, stem), folded);
     key_reset(ret);
@@ -66,51 +62,147 @@ void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len)
 
 void search_plain_key(const char *word, struct key *ret)
 {
-    char folded[FOLDED_BYTES + 1];
+    char folded[DICTIONARY_FOLDED_BYTES + 1];
 
     fold(word, strlen(word), folded);
     key_reset(ret);
     key_u8(key_text_prefix(ret, folded), 0);
 }
 
-bool dictionary_read(struct slice key, struct slice value, struct dictionary_word *ret)
+/* ---- walking ---- */
+
+/* Through the words of a dictionary in order: of T_SEARCH_WORD, or of T_SEARCH_SYNONYM as if each entry were a block of one. */
+struct walk {
+    struct scan scan;
+    struct dictionary_block block; /* its current word */
+    struct dictionary_budget *budget;
+    int status;
+};
+
+enum { BLOCK_STEPS = 4 };
+
+static bool spend(struct dictionary_budget *budget, uint32_t steps)
 {
-    const uint8_t *zero = memchr(key.data, 0, key.len);
-    const uint8_t *p = value.data, *end = value.data + value.len;
-    uint64_t number, documents;
-
-    if (!zero || !packed_varint(&p, end, &number) || !packed_varint(&p, end, &documents) ||
-        p != end || number > UINT32_MAX || documents > UINT32_MAX)
+    if (budget->steps < steps) {
+        budget->cut = true;
         return false;
-    ret->number = (uint32_t)number;
-    ret->documents = (uint32_t)documents;
-    ret->folded = (struct slice) { key.data, (size_t)(zero - key.data) };
-    ret->word = (struct slice) { zero + 1, key.len - ret->folded.len - 1 };
-    if (ret->word.len == 0)
-        ret->word = ret->folded;
-    return ret->word.len <= SEARCH_WORD_BYTES && ret->folded.len <= FOLDED_BYTES;
-}
-
-/* The same of an entry of search_synonym, whose value begins with the words as given. */
-static bool synonym_read(struct slice key, struct slice value, struct dictionary_word *ret)
-{
-    const uint8_t *zero = value.len ? memchr(value.data, 0, value.len) : NULL;
-
-    if (!zero || zero - value.data > SEARCH_WORD_BYTES)
-        return false;
-    *ret = (struct dictionary_word) {
-        .number = 1,
-        .documents = 1,
-        .folded = key,
-        .word = { value.data, (size_t)(zero - value.data) },
-    };
+    }
+    budget->steps -= steps;
     return true;
 }
 
-static bool entry_read(const struct scan *s, struct dictionary_word *ret)
+/* A synonym's value begins with the words as given. */
+static bool synonym_read(struct dictionary_block *b, struct slice key, struct slice value)
 {
-    return s->table == &T_SEARCH_SYNONYM ? synonym_read(s->key, s->value, ret)
-                                         : dictionary_read(s->key, s->value, ret);
+    const uint8_t *zero = value.len ? memchr(value.data, 0, value.len) : NULL;
+
+    if (!zero || zero - value.data > SEARCH_WORD_BYTES || key.len > DICTIONARY_FOLDED_BYTES)
+        return false;
+    *b = (struct dictionary_block) {
+        .number = 1,
+        .documents = 1,
+        .folded_len = key.len,
+        .differs = true,
+        .inside = { value.data, (size_t)(zero - value.data) },
+    };
+    memcpy(b->folded, key.data, key.len);
+    return true;
+}
+
+/* Takes the scan's entry. */
+static bool walk_enter(struct walk *w)
+{
+    bool good = w->scan.table == &T_SEARCH_SYNONYM
+                    ? synonym_read(&w->block, w->scan.key, w->scan.value)
+                    : dictionary_block_begin(&w->block, w->scan.key, w->scan.value);
+
+    if (!good)
+        w->status = -EBADMSG;
+    return good;
+}
+
+/* To the next word of the block. */
+static bool walk_inside(struct walk *w)
+{
+    bool good = dictionary_block_next(&w->block);
+
+    if (!good)
+        w->status = -EBADMSG;
+    return good;
+}
+
+static bool walk_next(struct walk *w)
+{
+    if (w->block.at < w->block.end)
+        return walk_inside(w);
+    return scan_next(&w->scan) && walk_enter(w);
+}
+
+static int compare_folded(const struct dictionary_block *b, const struct key *to)
+{
+    int order = memcmp(b->folded, to->bytes, b->folded_len < to->len ? b->folded_len : to->len);
+
+    return order ? order : (b->folded_len > to->len) - (b->folded_len < to->len);
+}
+
+/* From the block that has been found to the first word at or after `to`. */
+static bool walk_to(struct walk *w, const struct key *to)
+{
+    if (!walk_enter(w))
+        return false;
+    while (compare_folded(&w->block, to) < 0)
+        if (!walk_next(w))
+            return false;
+    return true;
+}
+
+static void walk_begin(struct walk *w, const struct rd *rd, const struct table *dictionary,
+                       struct dictionary_budget *budget)
+{
+    const struct key all = KEY_INIT;
+
+    w->budget = budget;
+    w->status = 0;
+    w->block.at = w->block.end = NULL;
+    scan_prefix(&w->scan, rd, dictionary, &all);
+}
+
+static int walk_end(struct walk *w)
+{
+    int r = scan_end(&w->scan);
+
+    return w->status < 0 ? w->status : r;
+}
+
+static bool begins_with(const struct dictionary_block *b, const struct key *prefix)
+{
+    return b->folded_len >= prefix->len && memcmp(b->folded, prefix->bytes, prefix->len) == 0;
+}
+
+/* Past all words that begin as the current one does with its first `len` bytes. Within a block what a word shares with the one
+ * before tells it; where the next block begins so too, all up to its last are jumped over. */
+static bool walk_past(struct walk *w, size_t len)
+{
+    struct key dead = KEY_INIT;
+
+    memcpy(dead.bytes, w->block.folded, len);
+    dead.len = (uint16_t)len;
+    while (w->block.at < w->block.end) {
+        if (!walk_inside(w))
+            return false;
+        if (w->block.shared < len)
+            return true;
+    }
+    if (!spend(w->budget, BLOCK_STEPS) || !scan_next(&w->scan) || !walk_enter(w))
+        return false;
+    if (!begins_with(&w->block, &dead))
+        return true;
+    while (dead.len > 0 && dead.bytes[dead.len - 1] == 0xff)
+        dead.len--;
+    if (dead.len == 0 || !spend(w->budget, SEEK_STEPS))
+        return false;
+    dead.bytes[dead.len - 1]++;
+    return scan_seek_piece(&w->scan, &dead) && walk_to(w, &dead);
 }
 
 /* ---- the best candidates so far ---- */
@@ -124,7 +216,7 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 }
 
 /* Puts a word among the best `max`. Its text is copied into room of its own, which the one that drops out leaves it. */
-static int keep(struct arena *a, const struct dictionary_word *w, unsigned distance, size_t max,
+static int keep(struct arena *a, const struct dictionary_block *w, unsigned distance, size_t max,
                 struct candidate *best, size_t *n)
 {
     struct candidate c = { .documents = w->documents, .distance = (uint8_t)distance };
@@ -135,12 +227,11 @@ static int keep(struct arena *a, const struct dictionary_word *w, unsigned dista
     if (*n == max) {
         room = (char *)best[--*n].word;
     } else {
-        room = arena_alloc(a, SEARCH_WORD_BYTES + 1);
+        room = arena_alloc(a, DICTIONARY_FOLDED_BYTES + 1);
         if (!room)
             return -ENOMEM;
     }
-    memcpy(room, w->word.data, w->word.len);
-    room[w->word.len] = '\0';
+    (void)dictionary_block_word(w, room); /* its length is not needed */
     c.word = room;
     size_t at = *n;
     while (at > 0 && is_better(&c, &best[at - 1])) {
@@ -152,33 +243,25 @@ static int keep(struct arena *a, const struct dictionary_word *w, unsigned dista
     return 0;
 }
 
-static bool spend(struct dictionary_budget *budget, uint32_t steps)
-{
-    if (budget->steps < steps) {
-        budget->cut = true;
-        return false;
-    }
-    budget->steps -= steps;
-    return true;
-}
-
 int dictionary_prefix(const struct rd *rd, const struct table *dictionary, struct arena *a,
                       const char *prefix, size_t max, struct dictionary_budget *budget,
                       struct candidate *ret, size_t *ret_n)
 {
-    struct dictionary_word w;
     struct key k = KEY_INIT;
-    struct scan s;
+    struct walk w;
     size_t n = 0;
     int r = 0;
 
     key_text_prefix(&k, prefix);
-    for (scan_prefix(&s, rd, dictionary, &k); r == 0 && spend(budget, 1) && scan_next(&s);) {
-        r = entry_read(&s, &w) ? keep(a, &w, 0, max, ret, &n) : -EBADMSG;
+    walk_begin(&w, rd, dictionary, budget);
+    bool there = scan_seek_piece(&w.scan, &k) && walk_to(&w, &k);
+    while (there && r == 0 && begins_with(&w.block, &k) && spend(budget, 1)) {
+        r = keep(a, &w.block, 0, max, ret, &n);
+        there = walk_next(&w);
     }
-    int scan_r = scan_end(&s);
+    int walk_r = walk_end(&w);
     *ret_n = n;
-    return r < 0 ? r : scan_r;
+    return r < 0 ? r : walk_r;
 }
 
 /* ---- words at a distance ---- */
@@ -187,7 +270,6 @@ enum {
     QUERY_MAX = 64, /* a longer word is not looked for */
     ROWS = QUERY_MAX + 4,
     FAR = 100,
-    STEPS_BEFORE_SEEK = 4,
 };
 
 struct near {
@@ -259,35 +341,12 @@ static unsigned distance_of(struct near *m, struct slice word, size_t *ret_dead)
                : FAR;
 }
 
-/* Past all words that begin with the dead beginning: a few steps, and if that is not enough a seek. */
-static bool skip(struct scan *s, struct slice dead, struct dictionary_budget *budget)
-{
-    struct key past = KEY_INIT;
-
-    memcpy(past.bytes, dead.data, dead.len);
-    past.len = (uint16_t)dead.len;
-    for (unsigned i = 0; i < STEPS_BEFORE_SEEK; i++) {
-        if (!spend(budget, 1) || !scan_next(s))
-            return false;
-        if (s->key.len < past.len || memcmp(s->key.data, past.bytes, past.len) != 0)
-            return true;
-    }
-    while (past.len > 0 && past.bytes[past.len - 1] == 0xff)
-        past.len--;
-    if (past.len == 0 || !spend(budget, SEEK_STEPS))
-        return false;
-    past.bytes[past.len - 1]++;
-    return scan_seek(s, &past);
-}
-
 int dictionary_near(const struct rd *rd, const struct table *dictionary, struct arena *a,
                     const char *folded, unsigned distance, size_t max,
                     struct dictionary_budget *budget, struct candidate *ret, size_t *ret_n)
 {
-    const struct key all = KEY_INIT;
-    struct dictionary_word w;
     struct near m;
-    struct scan s;
+    struct walk w;
     size_t dead, n = 0;
     int r = 0;
 
@@ -301,23 +360,17 @@ int dictionary_near(const struct rd *rd, const struct table *dictionary, struct 
     for (unsigned j = 0; j <= m.len; j++)
         m.row[0][j] = (uint8_t)j;
 
-    scan_prefix(&s, rd, dictionary, &all);
-    bool there = spend(budget, 1) && scan_next(&s);
-    while (there && r == 0) {
-        if (!entry_read(&s, &w)) {
-            r = -EBADMSG;
-            break;
-        }
-        unsigned d = distance_of(&m, w.folded, &dead);
+    walk_begin(&w, rd, dictionary, budget);
+    for (bool there = walk_next(&w); there && r == 0 && spend(budget, 1);) {
+        unsigned d = distance_of(&m, (struct slice) { w.block.folded, w.block.folded_len }, &dead);
         if (d <= distance)
-            r = keep(a, &w, d, max, ret, &n);
-        there = dead > 0 ? skip(&s, (struct slice) { w.folded.data, dead }, budget)
-                         : spend(budget, 1) && scan_next(&s);
+            r = keep(a, &w.block, d, max, ret, &n);
+        there = dead > 0 ? walk_past(&w, dead) : walk_next(&w);
     }
-    int scan_r = scan_end(&s);
+    int walk_r = walk_end(&w);
     /* Only the nearest count. */
     while (n > 0 && ret[n - 1].distance > ret[0].distance)
         n--;
     *ret_n = n;
-    return r < 0 ? r : scan_r;
+    return r < 0 ? r : walk_r;
 }

@@ -122,6 +122,8 @@ bool scan_next(struct scan *s);
  * entry, and scan_next() goes to the one after it. False, and the scan is at its end, when there is none. Cheaper than
  * another scan. */
 bool scan_seek(struct scan *s, const struct key *to);
+/* The same to the piece that holds `to`, as scan_from_piece. */
+bool scan_seek_piece(struct scan *s, const struct key *to);
 int scan_message(struct scan *s, void *ret) must_check; /* as rd_get */
 int scan_end(struct scan *s);
 

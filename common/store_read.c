@@ -328,16 +328,14 @@ bool scan_seek(struct scan *s, const struct key *to)
     return scan_move(s, &key, start->len > 0 ? MDB_SET_RANGE : MDB_FIRST);
 }
 
-void scan_from_piece(struct scan *s, const struct rd *rd, const struct table *t,
-                     const struct key *from, const struct key *prefix)
+/* Moves the cursor to the last entry at or before `from` within the prefix, or to the prefix's first. */
+static bool scan_move_to_piece(struct scan *s, const struct key *from)
 {
     MDB_val key = { from->len, (void *)from->bytes }, value;
 
-    if (!scan_begin(s, rd, t, prefix, false))
-        return;
     if (from->failed || from->len == 0) {
         scan_stop(s, from->failed ? -EOVERFLOW : -EINVAL);
-        return;
+        return false;
     }
     int rc = mdb_cursor_get(s->cursor, &key, &value, MDB_SET_RANGE);
     bool there =
@@ -347,16 +345,29 @@ void scan_from_piece(struct scan *s, const struct rd *rd, const struct table *t,
     else if (rc == 0 && !there)
         rc = mdb_cursor_get(s->cursor, &key, &value, MDB_PREV);
     if (rc == 0 && key.mv_size >= s->prefix.len &&
-        memcmp(key.mv_data, s->prefix.bytes, s->prefix.len) == 0) {
-        scan_move(s, &key, MDB_GET_CURRENT);
-        return;
-    }
+        memcmp(key.mv_data, s->prefix.bytes, s->prefix.len) == 0)
+        return scan_move(s, &key, MDB_GET_CURRENT);
     if (rc && rc != MDB_NOTFOUND) {
         scan_stop(s, store_errno(rc));
-        return;
+        return false;
     }
     key = (MDB_val) { s->prefix.len, s->prefix.bytes };
-    scan_move(s, &key, s->bounded ? MDB_SET_RANGE : MDB_FIRST);
+    return scan_move(s, &key, s->bounded ? MDB_SET_RANGE : MDB_FIRST);
+}
+
+void scan_from_piece(struct scan *s, const struct rd *rd, const struct table *t,
+                     const struct key *from, const struct key *prefix)
+{
+    if (scan_begin(s, rd, t, prefix, false))
+        (void)scan_move_to_piece(s, from); /* the scan says it */
+}
+
+bool scan_seek_piece(struct scan *s, const struct key *to)
+{
+    if (!scan_seekable(s, to))
+        return false;
+    s->started = true;
+    return scan_move_to_piece(s, to);
 }
 
 int scan_message(struct scan *s, void *ret)

@@ -135,6 +135,11 @@ static void assert_piece(struct rd *rd, const char *text, uint32_t from, uint32_
     if (expected > 0) {
         assert_int_equal(s.key.len, want.len);
         assert_memory_equal(s.key.data, want.bytes, want.len);
+        /* A seek from anywhere comes to the same. */
+        while (scan_next(&s))
+            ;
+        assert_true(scan_seek_piece(&s, &at));
+        assert_memory_equal(s.key.data, want.bytes, want.len);
     }
     assert_int_equal(scan_end(&s), 0);
 }
