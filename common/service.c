@@ -32,7 +32,9 @@ enum {
     SEED_RECORDS = 20000, /* looked back through at start for each topic's last sequence */
     SEED_BYTES = 64 * 1024 * 1024,
     KEEP_FREE_BYTES = 4 * 1024 * 1024,
+    BAR_WIDTH = 40,
 };
+static const char BAR[BAR_WIDTH + 1] = "========================================";
 
 /* ---- options ---- */
 
@@ -153,31 +155,48 @@ static int make_home(struct service *s, const char *home, struct err *err)
     return r;
 }
 
+/* The log being read anew at the start: after an upgrade that lays out the tables in another way, or a loss of them. */
+struct reading {
+    const char *service;
+    int64_t last_us;
+    bool terminal;
+};
+
+static void draw_bar(const struct reading *r, unsigned percent, bool done)
+{
+    int full = (int)percent * BAR_WIDTH / 100;
+
+    fprintf(stderr, "\r%-20.20s reading the log [%.*s%*s] %3u %%%s", r->service, full, BAR,
+            BAR_WIDTH - full, "", percent, done ? "\n" : "");
+}
+
+/* A bar for who looks on; a line a second for a journal; for systemd, so that it waits on. */
 static void show_progress(void *arg, uint64_t done, uint64_t total)
 {
-    char message[128], percent[16];
-    int64_t *last_us = arg;
+    struct reading *r = arg;
+    unsigned percent = total ? (unsigned)(100.0 * (double)done / (double)total) : 100;
+    char message[128], text[16];
 
-    /* So that systemd waits on; at most once a second. */
-    if (clock_us() - *last_us < 1000000)
+    if (r->terminal)
+        draw_bar(r, percent, done >= total);
+    if (clock_us() - r->last_us < 1000000)
         return;
-    *last_us = clock_us();
-    (void)snprintf(percent, sizeof(percent), "%u",
-                   total ? (unsigned)(100.0 * (double)done / (double)total) : 0); /* fits */
+    r->last_us = clock_us();
+    (void)snprintf(text, sizeof(text), "%u", percent); /* fits */
     (void)snprintf(message, sizeof(message),
-                   "STATUS=reading the log, %s %%\nEXTEND_TIMEOUT_USEC=30000000",
-                   percent);    /* fits */
+                   "STATUS=reading the log, %s %%\nEXTEND_TIMEOUT_USEC=30000000", text); /* fits */
     (void)notify_send(message); /* systemd's absence changes nothing */
-    trace_log(TRACE_INFO, "reading the log", "percent", percent, NULL);
+    if (!r->terminal)
+        trace_log(TRACE_INFO, "reading the log", "percent", text, NULL);
 }
 
 static int open_core(struct service *s, struct err *err)
 {
     struct log_head head;
     struct rd *rd;
-    int64_t last_us = clock_us();
+    struct reading reading = { s->def->name, clock_us(), isatty(STDERR_FILENO) };
 
-    int r = core_open(&s->core, s->def, s->store_path, 0, show_progress, &last_us, err);
+    int r = core_open(&s->core, s->def, s->store_path, 0, show_progress, &reading, err);
     if (r < 0)
         return r;
     s->scratch = arena_new(CORE_CALL_ARENA);
