@@ -18,6 +18,7 @@ DEPTH = 10  # a first right answer below this counts as none
 LONG_WORD = 7  # letters: shorter words of names are hardly compounds
 HOLD_OUT = "hold-out"
 CRISIS = "crisis"
+EMERGENCY = "helpline:sos-alarm"  # 112
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ class Score:
             self.missed.append((query, rank, answers))
 
     def add_crisis(self, query, help_lines):
-        """Every expected line must be there, and the first of them first."""
-        right = set(query.expected) <= set(help_lines) and help_lines[:1] == [query.expected[0]]
+        """Every expected line must be there, and 112 first."""
+        right = set(query.expected) <= set(help_lines) and help_lines[:1] == [EMERGENCY]
         self.queries += 1
         self.reciprocal += right
         self.hits += right
