@@ -81,6 +81,17 @@ static void index_names(struct wr *wr, const Organisation *o, bool add)
     index_name(wr, o->name, o->slug, add);
 }
 
+static void index_parent(struct wr *wr, const Organisation *old, const Organisation *o)
+{
+    struct key before = KEY_INIT, k = KEY_INIT;
+    if (old && strcmp(old->parent_slug, o->parent_slug) == 0)
+        return;
+    if (old && *old->parent_slug)
+        wr_delete(wr, &T_BRANCH, key_text(key_text(&before, old->parent_slug), old->slug));
+    if (*o->parent_slug)
+        wr_put_bytes(wr, &T_BRANCH, key_text(key_text(&k, o->parent_slug), o->slug), "", 0);
+}
+
 /* Stores the organisation in place of `old` (NULL: it is new) and keeps all indexes in step. */
 static int put_organisation(struct wr *wr, const Organisation *old, const Organisation *o)
 {
@@ -107,6 +118,7 @@ static int put_organisation(struct wr *wr, const Organisation *old, const Organi
             count_live(wr, old, -1);
         count_live(wr, o, 1);
     }
+    index_parent(wr, old, o);
     return findable_organisation(wr, old, o);
 }
 

@@ -209,6 +209,11 @@ static int add_municipality(struct wr *wr, const char *code, struct draft *d, st
     return 0;
 }
 
+static bool lends_to_branches(const Organisation *o)
+{
+    return *o->description && o->kind == ORGANISATION_KIND_PATIENT_ASSOCIATION;
+}
+
 static void add_everywhere(struct draft *d, const char *value)
 {
     add_facet(d, COLUMN_REGION, value);
@@ -239,6 +244,19 @@ static int add_places(struct wr *wr, const Organisation *o, struct draft *d, str
     return r;
 }
 
+/* A branch is found by what its federation does: its own description is often no more than "our branch in Värmland". Members of
+ * an umbrella have subjects of their own. */
+static int add_federation(struct wr *wr, const Organisation *o, struct lent *lent)
+{
+    const Organisation *parent;
+    if (!*o->parent_slug || o->level == ORGANISATION_LEVEL_NATIONAL)
+        return 0;
+    int r = rd_get(wr_rd(wr), &T_ORGANISATION, KEY_TEXT(o->parent_slug), &parent);
+    if (r == 0 && lends_to_branches(parent))
+        lend(lent, parent->description);
+    return r == -ENOENT ? 0 : r;
+}
+
 static int put_organisation(struct wr *wr, const Organisation *o)
 {
     struct draft d = { .n_fields = 0 };
@@ -258,6 +276,8 @@ static int put_organisation(struct wr *wr, const Organisation *o)
     int r = add_care_areas(wr, o, &d, &lent);
     if (r == 0)
         r = add_places(wr, o, &d, &lent, regions);
+    if (r == 0)
+        r = add_federation(wr, o, &lent);
     if (r < 0)
         return r;
 
@@ -285,7 +305,8 @@ static bool same_texts(char *const *a, size_t n_a, char *const *b, size_t n_b)
 static bool found_alike(const Organisation *a, const Organisation *b)
 {
     return strcmp(a->name, b->name) == 0 && strcmp(a->short_name, b->short_name) == 0 &&
-           strcmp(a->description, b->description) == 0 && a->kind == b->kind &&
+           strcmp(a->description, b->description) == 0 &&
+           strcmp(a->parent_slug, b->parent_slug) == 0 && a->kind == b->kind &&
            a->level == b->level && a->state == b->state &&
            same_texts(a->former_names, a->n_former_names, b->former_names, b->n_former_names) &&
            same_texts(a->care_areas, a->n_care_areas, b->care_areas, b->n_care_areas) &&
@@ -294,15 +315,47 @@ static bool found_alike(const Organisation *a, const Organisation *b)
                       b->n_municipality_codes);
 }
 
+/* The branches, in order of slug. */
+static int put_branches(struct wr *wr, const char *parent)
+{
+    struct key prefix = KEY_INIT;
+    struct scan s;
+    int r = 0;
+
+    key_text(&prefix, parent);
+    for (scan_prefix(&s, wr_rd(wr), &T_BRANCH, &prefix); r == 0 && scan_next(&s);) {
+        struct key_reader reader = { .rest = { s.key.data + prefix.len, s.key.len - prefix.len } };
+        char slug[101];
+        const Organisation *o;
+        if (!key_read_text(&reader, slug, sizeof(slug)))
+            return scan_give_up(&s, -EBADMSG);
+        r = rd_get(wr_rd(wr), &T_ORGANISATION, KEY_TEXT(slug), &o);
+        if (r == 0 && organisation_is_live(o))
+            r = put_organisation(wr, o);
+    }
+    return r < 0 ? scan_give_up(&s, r) : scan_end(&s);
+}
+
+/* Whether branches borrow the same of both. A federation that was closed or merged goes on lending: it is still theirs. */
+static bool lends_alike(const Organisation *a, const Organisation *b)
+{
+    return lends_to_branches(a) == lends_to_branches(b) &&
+           (!lends_to_branches(a) || strcmp(a->description, b->description) == 0);
+}
+
 int findable_organisation(struct wr *wr, const Organisation *old, const Organisation *o)
 {
     uint8_t key[FINDABLE_KEY_MAX];
+    int r = 0;
     if (organisation_is_live(o))
-        return old && found_alike(old, o) ? 0 : put_organisation(wr, o);
-    if (old && organisation_is_live(old))
+        r = old && found_alike(old, o) ? 0 : put_organisation(wr, o);
+    else if (old && organisation_is_live(old))
         search_delete(wr,
                       (struct slice) { key, findable_key(ENTRY_TYPE_ORGANISATION, o->slug, key) });
-    return 0;
+    /* A new one may have branches already: rows of an import name each other in any order. */
+    if (r == 0 && (old ? !lends_alike(old, o) : lends_to_branches(o)))
+        r = put_branches(wr, o->slug);
+    return r;
 }
 
 /* ---- what organisations borrow from ---- */

@@ -7,11 +7,13 @@
  * organisations come right after its own.
  *
  * Some names are also words ("vara", "mark"), and some names written without dots look like others' words ("ange" for Ånge). Those
- * need a sign that a place is meant: a preposition, a capital letter, the last place in the query. */
+ * need a sign that a place is meant: a preposition, a capital letter, or that they end the query after a word that tells something. */
 #include "services/directory/place.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include "common/search.h"
 
 enum { NAME_WORDS = 3, NAME_BYTES = 160, CODE_BYTES = 101 };
 
@@ -72,26 +74,40 @@ static bool is_kind_word(EntryType type, const char *folded)
     return type == ENTRY_TYPE_HEALTHCARE_REGION && is_healthcare_word(folded);
 }
 
-/* "Västra Götalandsregionen" is Västra Götaland, too. */
-static void cut_region(struct text_token *t, struct arena *a)
+/* Of "Västra Götalandsregionen" the part before "regionen". False: it has no such ending. */
+static bool cut_region(struct text_token *t, struct arena *a)
 {
     static const char ending[] = "regionen";
     size_t len = strlen(t->word), folded_len = strlen(t->folded), cut = sizeof(ending) - 1;
     if (len <= cut || strcmp(t->word + len - cut, ending) != 0)
-        return;
+        return false;
     const char *word = arena_strndup(a, t->word, len - cut);
     const char *folded = arena_strndup(a, t->folded, folded_len - cut);
-    if (word && folded) {
-        t->word = word;
-        t->folded = folded;
-    }
+    if (!word || !folded)
+        return false;
+    t->word = word;
+    t->folded = folded;
+    return true;
+}
+
+static void keep_words(struct wr *wr, EntryType type, const struct text_token *tokens, size_t n,
+                       const char *code, bool add)
+{
+    char folded[NAME_BYTES + 1], exact[NAME_BYTES + 1];
+    struct key k = KEY_INIT;
+    if (!join(tokens, n, true, folded) || !join(tokens, n, false, exact))
+        return;
+    key_text(key_u8(key_text(&k, folded), (uint8_t)type), code);
+    if (add)
+        wr_put_bytes(wr, &T_PLACE, &k, exact, strlen(exact));
+    else
+        wr_delete(wr, &T_PLACE, &k);
 }
 
 static void keep(struct wr *wr, EntryType type, const char *name, const char *code, bool add)
 {
     struct arena *a = rd_arena(wr_rd(wr));
     struct text_token *tokens;
-    char folded[NAME_BYTES + 1], exact[NAME_BYTES + 1];
     size_t n, kept = 0;
 
     int r = text_tokens(a, name, strlen(name), NAME_WORDS * 2, &tokens, &n);
@@ -104,16 +120,9 @@ static void keep(struct wr *wr, EntryType type, const char *name, const char *co
             tokens[kept++] = tokens[i];
     if (kept == 0 || kept > NAME_WORDS)
         return;
-    if (type == ENTRY_TYPE_REGION)
-        cut_region(&tokens[kept - 1], a);
-    if (!join(tokens, kept, true, folded) || !join(tokens, kept, false, exact))
-        return;
-    struct key k = KEY_INIT;
-    key_text(key_u8(key_text(&k, folded), (uint8_t)type), code);
-    if (add)
-        wr_put_bytes(wr, &T_PLACE, &k, exact, strlen(exact));
-    else
-        wr_delete(wr, &T_PLACE, &k);
+    keep_words(wr, type, tokens, kept, code, add);
+    if (type == ENTRY_TYPE_REGION && cut_region(&tokens[kept - 1], a))
+        keep_words(wr, type, tokens, kept, code, add);
 }
 
 static void keep_region(struct wr *wr, const Region *region, bool add)
@@ -206,7 +215,7 @@ static bool is_meant(const struct sentence *s, size_t from, size_t to, bool exac
         to - from == 1 && (exact ? IS_ONE_OF(t->folded, ambiguous) : text_is_known(t->word));
     if (!doubtful || cues->preposition || cues->county || cues->municipality || is_capital(s, t))
         return true;
-    return exact && to == s->n && s->n > 1;
+    return exact && to == s->n && from > 0 && !search_is_filler(s->tokens[from - 1].word);
 }
 
 /* How well a place of the type fits what is around it; 0: not at all. */

@@ -33,11 +33,11 @@ enum {
     DORMANT = 80,
     TERM = 70,
     IN_MUNICIPALITY = 200,
-    IN_REGION = 300,
-    IN_HEALTHCARE_REGION = 300,
+    IN_REGION = 500,
+    IN_HEALTHCARE_REGION = 500,
     OF_THE_AREA = 130,
 };
-#define MENTIONS_PLACE 2.0F
+#define MENTIONS_PLACE 1.0F /* is added for the document that names it best, less for others */
 
 struct plan {
     struct search_facet filters[FILTERS_MAX];
@@ -289,6 +289,43 @@ static int mark_named_terms(const struct seek *s, const char *folded, struct pla
     return scan_end(&scan);
 }
 
+static int mark_named_so(const struct seek *s, const char *name, struct placed *best, size_t n)
+{
+    struct text_folded folded;
+    text_fold(name, &folded);
+    /* A name this long was cut: it tells nothing. */
+    if (!*folded.text || strlen(folded.text) >= TEXT_FOLD_MAX)
+        return 0;
+    int r = mark_named_organisations(s, folded.text, best, n);
+    return r < 0 ? r : mark_named_terms(s, folded.text, best, n);
+}
+
+/* Words that only ask what something is. */
+static bool asks(const char *word)
+{
+    static const char *const words[] = { "betyder", "betyda", "förkortning", "förkortningen",
+                                         "står" };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return search_is_filler(word);
+}
+
+/* What the whole text names, and what is left of a question: "Vad betyder NPF?" */
+static int mark_all_named(const struct seek *s, struct placed *best, size_t n)
+{
+    const char *rest = "";
+    size_t words = 0;
+    for (size_t i = 0; i < s->n_tokens && rest; i++) {
+        if (asks(s->tokens[i].word))
+            continue;
+        rest = arena_printf(s->in->arena, "%s%s%s", rest, words > 0 ? " " : "", s->tokens[i].word);
+        words++;
+    }
+    int r = rest ? mark_named_so(s, s->text, best, n) : -ENOMEM;
+    return r == 0 && words < s->n_tokens ? mark_named_so(s, rest, best, n) : r;
+}
+
 /* Documents whose own words name the place: looked for as plain words, within the same limits. */
 static int weigh_mentions(const struct seek *s, struct placed *best, size_t n)
 {
@@ -305,7 +342,8 @@ static int weigh_mentions(const struct seek *s, struct placed *best, size_t n)
         for (size_t i = 0; i < mentions.n_hits; i++)
             for (size_t j = 0; j < n; j++)
                 if (best[j].hit.document == mentions.hits[i].document)
-                    best[j].worth *= MENTIONS_PLACE;
+                    best[j].worth *=
+                        1.0F + MENTIONS_PLACE * mentions.hits[i].score / mentions.hits[0].score;
     }
     return 0;
 }
@@ -456,12 +494,14 @@ static struct placed *take_best(const struct seek *s, size_t *ret_n)
 
 static int put_in_order(struct seek *s, struct plan *p, const struct seek_request *request)
 {
-    struct text_folded name;
+    bool somewhere = s->n_places > 0 && !request->leave_places;
     const char *area = NULL;
     size_t n;
 
     struct placed *best = take_best(s, &n);
-    int r = best ? mark_areas(s, best, n, &area) : -ENOMEM;
+    int r = best ? 0 : -ENOMEM;
+    if (r == 0 && !somewhere)
+        r = mark_areas(s, best, n, &area);
     if (r == 0 && area) {
         /* Once more, with the area's organisations before others that have the same words. */
         add_boost(p, COLUMN_CARE_AREA, area, OF_THE_AREA);
@@ -474,11 +514,8 @@ static int put_in_order(struct seek *s, struct plan *p, const struct seek_reques
     }
     if (r == 0 && !s->overridden && !request->leave_places)
         r = weigh_mentions(s, best, n);
-    text_fold(s->text, &name);
-    if (r == 0 && *name.text && strlen(name.text) < TEXT_FOLD_MAX)
-        r = mark_named_organisations(s, name.text, best, n);
-    if (r == 0 && *name.text && strlen(name.text) < TEXT_FOLD_MAX)
-        r = mark_named_terms(s, name.text, best, n);
+    if (r == 0)
+        r = mark_all_named(s, best, n);
     if (r < 0)
         return r;
     qsort(best, n, sizeof(*best), by_order);

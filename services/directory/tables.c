@@ -18,6 +18,7 @@ TABLE(T_ORGANISATION_ORDER, "organisation_order", organisation_facets);
 INDEX(T_ORGANISATION_NAME, "organisation_name");
 TABLE(T_MERGE, "merge", merge_note);
 INDEX(T_MERGED_INTO, "merged_into");
+INDEX(T_BRANCH, "branch");
 TABLE(T_HISTORY, "history", history_entry);
 INDEX(T_LIVE_COUNT, "live_count");
 TABLE(T_CARE_AREA, "care_area", care_area);
@@ -42,6 +43,7 @@ const struct table *const directory_tables[] = {
     &T_ORGANISATION_NAME,
     &T_MERGE,
     &T_MERGED_INTO,
+    &T_BRANCH,
     &T_HISTORY,
     &T_LIVE_COUNT,
     &T_CARE_AREA,
@@ -66,7 +68,7 @@ const struct table *const directory_tables[] = {
 /* Another number replays the log. LAYOUT is to be raised with every change of the layout above, of apply() or of text_fold(). What
  * the search makes of texts (its own version, the lexicon, the stemmer), and ICU, whose sort keys stand in organisation_order, come
  * along by themselves. */
-enum { LAYOUT = 3 };
+enum { LAYOUT = 4 };
 
 const struct service_def directory_service = {
     .name = "directory",

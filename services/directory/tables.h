@@ -15,6 +15,7 @@
  *                       (u8 1, folded from a word, slug) -> the name as written  the same from their second word on
  *   merge               (slug of the duplicate)         -> MergeNote: where it went and its state before
  *   merged_into         (slug, slug of its duplicate)   -> nothing
+ *   branch              (parent's slug, slug)           -> nothing
  *   history             (slug, u64 event sequence)      -> HistoryEntry
  *   live_count          ("" or a care area)             -> u64, how many active and dormant organisations
  *   care_area           (slug)                          -> CareArea
@@ -34,8 +35,8 @@
  *   open_content        (u8 kind, 16-byte hash)         -> u64 number of the open suggestion or report with this content
  *   search_...          what common/search.h keeps; findable.c says of what */
 extern const struct table T_ORGANISATION, T_ORGANISATION_ORDER, T_ORGANISATION_NAME, T_MERGE,
-    T_MERGED_INTO, T_HISTORY, T_LIVE_COUNT, T_CARE_AREA, T_PATIENT_RIGHT, T_TERM, T_REGION,
-    T_MUNICIPALITY, T_HEALTHCARE_REGION, T_HELPLINE, T_SYNONYM, T_CRISIS_WORD, T_PLACE,
+    T_MERGED_INTO, T_BRANCH, T_HISTORY, T_LIVE_COUNT, T_CARE_AREA, T_PATIENT_RIGHT, T_TERM,
+    T_REGION, T_MUNICIPALITY, T_HEALTHCARE_REGION, T_HELPLINE, T_SYNONYM, T_CRISIS_WORD, T_PLACE,
     T_SUGGESTION, T_SUGGESTION_OPEN, T_ERROR_REPORT, T_ERROR_REPORT_OPEN, T_OPEN_CONTENT;
 extern const struct table *const directory_tables[];
 
