@@ -97,6 +97,8 @@ struct asker {
 
 static void put_reply(struct service *s, const struct asker *a, const struct wire_reply *reply)
 {
+    if (!a->door->socket)
+        return; /* nobody waits for the answer to a chore */
     struct letter *l = door_letter(a->door, a->peer);
 
     if (!l) {
@@ -166,6 +168,8 @@ static void answer(struct service *s, const struct asker *a, const struct core_c
 
 static struct caller caller_at(const struct door *d)
 {
+    if (!d->socket)
+        return (struct caller) { .id = "service", .roles = UINT32_MAX, .operator_socket = true };
     if (d->admin)
         return (struct caller) { .id = "operator", .roles = UINT32_MAX, .operator_socket = true };
     /* Security: whoever reaches the call socket could write any caller into the header. Until sign-in proves who
@@ -381,6 +385,28 @@ static void queue_command(struct service *s, const struct asker *a, const struct
     s->bytes_waiting += w->body.len;
     if (s->parcel->n == PARCEL_COMMANDS)
         give_to_writer(s);
+}
+
+void intake_chore(struct service *s)
+{
+    struct arena *arena = s->def->chore ? arena_new(CORE_CALL_ARENA) : NULL;
+    struct asker a = { .door = &s->own, .received_us = s->turn_us };
+    struct wire_call w = { 0 };
+    struct chore chore;
+
+    if (!arena)
+        return;
+    if (s->def->chore(arena, s->turn_ms, &chore)) {
+        size_t len = protobuf_c_message_get_packed_size(chore.request);
+        uint8_t *bytes = arena_alloc(arena, len);
+        a.method = core_method(s->core, chore.method);
+        w.body = (struct slice) { bytes, len };
+        if (bytes && a.method && protobuf_c_message_pack(chore.request, bytes) == len &&
+            may_queue(s, &a, &w))
+            queue_command(s, &a, &w);
+    }
+    arena_free(arena);
+    intake_end_turn(s);
 }
 
 static void queue_job(struct service *s, const struct asker *a, const struct wire_call *w)

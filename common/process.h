@@ -84,6 +84,7 @@ struct service {
     struct figures *figures;
     struct stream_publisher *publisher;
     struct door call, admin;
+    struct door own; /* without a socket: where the service's own commands come from */
     struct bus_socket *events;
     struct bus_socket *writer, *pool;         /* our ends */
     struct bus_socket *writer_end, *pool_end; /* theirs */
@@ -112,6 +113,8 @@ void intake_turn(struct service *s, struct door *d);
 void intake_end_turn(struct service *s);
 /* Answers what the writer committed, then publishes its events. */
 void intake_committed(struct service *s, struct commit *c);
+/* Queues the command that the service gives itself, if there is one now. */
+void intake_chore(struct service *s);
 /* Answers a long query. */
 void intake_job_done(struct service *s, struct parcel *p);
 /* Has the writer rebuild the tables if somebody met damage. */

@@ -28,6 +28,7 @@
 enum {
     HEARTBEAT_US = 1000 * 1000,
     CHECK_READERS_US = 5 * 1000 * 1000, /* a dead reader's slot keeps old pages from reuse */
+    CHORE_S = 60 * 60,
     STACK_BYTES = 1024 * 1024,
     SEED_RECORDS = 20000, /* looked back through at start for each topic's last sequence */
     SEED_BYTES = 64 * 1024 * 1024,
@@ -328,7 +329,7 @@ static int start_thread(pthread_t *ret, void *(*run)(void *), struct service *s,
 struct loop {
     struct service *s;
     int signals;
-    int64_t heartbeat_us, readers_us, watchdog_us, watchdog_every_us; /* next due */
+    int64_t heartbeat_us, readers_us, chore_us, watchdog_us, watchdog_every_us; /* next due */
     bool stop, drained;
 };
 
@@ -342,14 +343,17 @@ static void due(int64_t now_us, int64_t *at_us, int64_t every_us, bool *ret)
 static void run_timers(struct loop *l)
 {
     struct service *s = l->s;
-    bool beat, readers, watchdog = false;
+    bool beat, readers, chore, watchdog = false;
 
     due(s->turn_us, &l->heartbeat_us, HEARTBEAT_US, &beat);
     due(s->turn_us, &l->readers_us, CHECK_READERS_US, &readers);
+    due(s->turn_us, &l->chore_us, CHORE_S * (int64_t)1000000, &chore);
     if (l->watchdog_every_us)
         due(s->turn_us, &l->watchdog_us, l->watchdog_every_us, &watchdog);
     if (beat)
         stream_heartbeat(s->publisher, core_log_id(s->core), s->last_sequence);
+    if (chore)
+        intake_chore(s);
     if (readers)
         store_check_readers(core_store(s->core));
     if (watchdog)
@@ -374,6 +378,7 @@ static void begin_drain(struct loop *l)
 
     if (read(l->signals, &info, sizeof(info)) != (ssize_t)sizeof(info) || l->s->drain_until_us)
         return;
+    intake_chore(l->s);
     l->s->drain_until_us = clock_us() + DRAIN_MS * 1000;
     (void)notify_send("STOPPING=1\nSTATUS=finishing what was begun"); /* as above */
     trace_log(TRACE_INFO, "stopping", NULL);
@@ -483,6 +488,7 @@ static int serve(struct service *s, const struct options *o, int signals, struct
         .signals = signals,
         .heartbeat_us = now_us,
         .readers_us = now_us + CHECK_READERS_US,
+        .chore_us = now_us + CHORE_S * (int64_t)1000000,
         .watchdog_us = now_us,
         .watchdog_every_us = notify_watchdog_ms() * 1000,
     };

@@ -109,6 +109,12 @@ struct contract {
     size_t descriptor_set_len;
 };
 
+/* A command that a service gives itself. */
+struct chore {
+    const char *method; /* its full name */
+    const ProtobufCMessage *request;
+};
+
 /* A service: filled in its main.c. */
 struct service_def {
     const char *name; /* "directory": names the binary, the sockets and the topics */
@@ -120,6 +126,9 @@ struct service_def {
     const struct table *const *tables; /* NULL-terminated */
     /* Folds one event into the tables. Deterministic; runs live and on replay; cannot refuse. 0 or a negative errno. */
     int (*apply)(struct wr *wr, const struct fact *fact, const void *event);
+    /* What to tell itself; NULL: nothing ever. Asked each hour and once before the end, by the loop's thread; the request lives in the
+     * arena. The command has the operator's rights, and nobody waits for its answer. False: nothing this time. */
+    bool (*chore)(struct arena *arena, int64_t now_ms, struct chore *ret);
 };
 
 /* The number that stands in the store. */

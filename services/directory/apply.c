@@ -7,7 +7,7 @@
 #include "services/directory/crisis.h"
 #include "services/directory/findable.h"
 #include "services/directory/place.h"
-#include "services/directory/tables.h"
+#include "services/directory/rules.h"
 
 /* ---- organisations and their indexes ---- */
 
@@ -355,6 +355,30 @@ static int crisis_word_put(struct wr *wr, const char *word, WordLanguage languag
     return 0;
 }
 
+/* ---- what people search for ---- */
+
+static int searches_counted(struct wr *wr, const struct fact *fact, const SearchesCounted *e)
+{
+    struct arena *arena = rd_arena(wr_rd(wr));
+    char *month;
+    int r = date_of(arena, fact->time_ms, &month);
+    if (r < 0)
+        return r;
+    month[sizeof("2026-01") - 1] = '\0';
+    for (size_t i = 0; i < e->n_counts; i++) {
+        SearchedText sum = *e->counts[i], *old;
+        struct key k = KEY_INIT;
+        key_text(key_text(&k, month), sum.text);
+        r = rd_get(wr_rd(wr), &T_SEARCHES, &k, &old);
+        if (r < 0 && r != -ENOENT)
+            return r;
+        if (r == 0)
+            sum.asked += old->asked;
+        wr_put(wr, &T_SEARCHES, &k, &sum);
+    }
+    return 0;
+}
+
 /* ---- suggestions and error reports ---- */
 
 static int suggested(struct wr *wr, const struct fact *fact, const OrganisationSuggested *e)
@@ -501,6 +525,8 @@ static int apply_event(struct wr *wr, const struct fact *fact, const DirectoryEv
     case DIRECTORY_EVENT_CRISIS_WORD_WITHDRAWN:
         return crisis_word_put(wr, e->crisis_word_withdrawn->word,
                                e->crisis_word_withdrawn->language, NULL);
+    case DIRECTORY_EVENT_SEARCHES_COUNTED:
+        return searches_counted(wr, fact, e->searches_counted);
     case DIRECTORY_EVENT_NOT_SET:
     case DIRECTORY_EVENT_SENTINEL:
         return -EBADMSG;

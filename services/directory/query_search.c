@@ -1,12 +1,13 @@
 /* query_search.c - the search as a visitor sees it: hits with what of them fits, counts, what the query was taken to mean, and help
  * when there is nothing. What answers, and in which order, is decided in seek.c.
  *
- * Nothing of a query is kept or logged here. */
+ * Nothing of a query is kept or logged here but its count in memory (searches.h). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "services/directory/answer.h"
+#include "services/directory/searches.h"
 
 enum {
     LIMIT_DEFAULT = 20,
@@ -284,6 +285,17 @@ static int make_meanings(const struct seek *s, SearchDirectoryResponse *res)
 
 /* ---- all together ---- */
 
+/* Counts what is typed into the box, not how its answer is leafed through or narrowed; and never a crisis. A guess is no find. */
+static void count(const struct seek *s, const SearchDirectoryRequest *req,
+                  const SearchDirectoryResponse *res)
+{
+    bool narrowed = req->filter && protobuf_c_message_get_packed_size(&req->filter->base) > 0;
+    if (res->crisis || req->offset > 0 || narrowed || req->n_plain_words > 0)
+        return;
+    uint64_t found = s->result.n_corrections > 0 ? 0 : s->result.total;
+    searches_count(s->in->arena, s->text, s->len, found, s->in->now_ms);
+}
+
 int directory_search_directory(const struct query_in *in, const SearchDirectoryRequest *req,
                                SearchDirectoryResponse *res, struct status *status)
 {
@@ -306,6 +318,7 @@ int directory_search_directory(const struct query_in *in, const SearchDirectoryR
                  &s);
     if (r < 0)
         return r;
+    count(&s, req, res);
     res->total = s.result.total;
     res->total_is_a_minimum = s.result.cut;
     r = answer_hits(&s, &res->hits, &res->n_hits);

@@ -1,5 +1,5 @@
 /* tables.c - declares the tables and finds what is in them. */
-#include "services/directory/tables.h"
+#include "services/directory/searches.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -31,6 +31,7 @@ TABLE(T_HELPLINE, "helpline", helpline);
 TABLE(T_SYNONYM, "synonym", synonym);
 TABLE(T_CRISIS_WORD, "crisis_word", crisis_word);
 INDEX(T_PLACE, "place");
+TABLE(T_SEARCHES, "searches", searched_text);
 TABLE(T_SUGGESTION, "suggestion", suggestion);
 INDEX(T_SUGGESTION_OPEN, "suggestion_open");
 TABLE(T_ERROR_REPORT, "error_report", error_report);
@@ -56,6 +57,7 @@ const struct table *const directory_tables[] = {
     &T_SYNONYM,
     &T_CRISIS_WORD,
     &T_PLACE,
+    &T_SEARCHES,
     &T_SUGGESTION,
     &T_SUGGESTION_OPEN,
     &T_ERROR_REPORT,
@@ -77,6 +79,7 @@ const struct service_def directory_service = {
     .contract = &directory_contract,
     .tables = directory_tables,
     .apply = directory_apply,
+    .chore = searches_chore,
 };
 
 int organisation_find(const struct rd *rd, const char *slug, Organisation **ret)

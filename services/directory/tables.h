@@ -28,6 +28,7 @@
  *   synonym             (search_synonym_identity())     -> Synonym
  *   crisis_word         (crisis_identity())             -> CrisisWord
  *   place               (folded name, u8 EntryType, code or slug) -> the name with its dots: place.c says what of it
+ *   searches            (month "2026-01", text)         -> SearchedText
  *   suggestion          (u64 number)                    -> Suggestion
  *   suggestion_open     (u64 number)                    -> nothing
  *   error_report        (u64 number)                    -> ErrorReport
@@ -36,8 +37,8 @@
  *   search_...          what common/search.h keeps; findable.c says of what */
 extern const struct table T_ORGANISATION, T_ORGANISATION_ORDER, T_ORGANISATION_NAME, T_MERGE,
     T_MERGED_INTO, T_BRANCH, T_HISTORY, T_LIVE_COUNT, T_CARE_AREA, T_PATIENT_RIGHT, T_TERM,
-    T_REGION, T_MUNICIPALITY, T_HEALTHCARE_REGION, T_HELPLINE, T_SYNONYM, T_CRISIS_WORD, T_PLACE,
-    T_SUGGESTION, T_SUGGESTION_OPEN, T_ERROR_REPORT, T_ERROR_REPORT_OPEN, T_OPEN_CONTENT;
+    T_REGION, T_MUNICIPALITY, T_HEALTHCARE_REGION, T_HELPLINE, T_SYNONYM, T_CRISIS_WORD, T_SEARCHES,
+    T_PLACE, T_SUGGESTION, T_SUGGESTION_OPEN, T_ERROR_REPORT, T_ERROR_REPORT_OPEN, T_OPEN_CONTENT;
 extern const struct table *const directory_tables[];
 
 extern const struct service_def directory_service;
