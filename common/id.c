@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 enum { COUNTER_END = 1 << 12 };
@@ -65,14 +66,9 @@ static void advance(struct id_source *ids, int64_t now_ms)
     }
 }
 
-void id_next(struct id_source *ids, int64_t now_ms, char ret[ID_CHARS + 1])
+static void write_halves(uint64_t high, uint64_t low, char ret[ID_CHARS + 1])
 {
     static const char digits[] = "0123456789abcdef";
-
-    advance(ids, now_ms);
-    uint64_t random = ids->seed ? seeded_word(&ids->seed) : random_word(ids);
-    uint64_t high = ids->last_ms << 16 | UINT64_C(7) << 12 | ids->counter;
-    uint64_t low = UINT64_C(2) << 62 | random >> 2;
 
     char *to = ret;
     for (int digit = 0; digit < 32; digit++) {
@@ -82,4 +78,53 @@ void id_next(struct id_source *ids, int64_t now_ms, char ret[ID_CHARS + 1])
         *to++ = digits[half >> (60 - 4 * (digit % 16)) & 0xf];
     }
     *to = '\0';
+}
+
+void id_next(struct id_source *ids, int64_t now_ms, char ret[ID_CHARS + 1])
+{
+    advance(ids, now_ms);
+    uint64_t random = ids->seed ? seeded_word(&ids->seed) : random_word(ids);
+    write_halves(ids->last_ms << 16 | UINT64_C(7) << 12 | ids->counter,
+                 UINT64_C(2) << 62 | random >> 2, ret);
+}
+
+/* ---- any UUID ---- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool id_read(const char *text, uint8_t ret[ID_BYTES])
+{
+    uint8_t id[ID_BYTES];
+    size_t n = 0;
+
+    for (int i = 0; i < ID_CHARS; i++) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (text[i] != '-')
+                return false;
+            continue;
+        }
+        int high = hex_digit(text[i]);
+        int low = high < 0 ? -1 : hex_digit(text[++i]);
+        if (low < 0)
+            return false;
+        id[n++] = (uint8_t)(high << 4 | low);
+    }
+    if (text[ID_CHARS] != '\0')
+        return false;
+    memcpy(ret, id, sizeof(id));
+    return true;
+}
+
+void id_write(const uint8_t id[ID_BYTES], char ret[ID_CHARS + 1])
+{
+    uint64_t high, low;
+
+    memcpy(&high, id, sizeof(high));
+    memcpy(&low, id + sizeof(high), sizeof(low));
+    write_halves(__builtin_bswap64(high), __builtin_bswap64(low), ret);
 }

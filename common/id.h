@@ -1,5 +1,6 @@
-/* id.h - UUIDv7 (RFC 9562, section 5.7): identifiers that sort by the time they were made. */
+/* id.h - UUIDv7 (RFC 9562, section 5.7): identifiers that sort by the time they were made; and any UUID between text and bytes. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { ID_CHARS = 36, ID_POOL = 32 };
@@ -15,3 +16,10 @@ struct id_source {
 
 /* Writes a fresh UUIDv7 for `now_ms` in lower-case text, and a closing NUL. Ids of one source strictly increase. */
 void id_next(struct id_source *ids, int64_t now_ms, char ret[ID_CHARS + 1]);
+
+enum { ID_BYTES = 16 };
+
+/* Reads a UUID in lower-case text; false, and `ret` untouched, when the text is not exactly that. */
+bool id_read(const char *text, uint8_t ret[ID_BYTES]);
+/* Writes it as text, and a closing NUL. */
+void id_write(const uint8_t id[ID_BYTES], char ret[ID_CHARS + 1]);

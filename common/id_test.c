@@ -83,6 +83,41 @@ static void two_sources_never_give_the_same(void **state)
     }
 }
 
+static void text_and_bytes_are_the_same_id(void **state)
+{
+    static const char text[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+    static const uint8_t bytes[ID_BYTES] = { 0x01, 0x89, 0x0a, 0x5d, 0xac, 0x96, 0x77, 0x4b,
+                                             0xbc, 0xce, 0xb3, 0x02, 0x09, 0x9a, 0x80, 0x57 };
+    uint8_t read[ID_BYTES] = { 0 };
+    char written[ID_CHARS + 1];
+
+    (void)state;
+    assert_true(id_read(text, read));
+    assert_memory_equal(read, bytes, ID_BYTES);
+    id_write(bytes, written);
+    assert_string_equal(written, text);
+}
+
+static void what_is_no_uuid_is_not_read(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "0",
+        "01890a5d-ac96-774b-bcce-b302099a805",
+        "01890a5d-ac96-774b-bcce-b302099a80577",
+        "01890A5D-ac96-774b-bcce-b302099a8057",
+        "01890a5dac96-774b-bcce-b302099a8057-",
+        "01890a5d-ac96-774b-bcce-b302099a805g",
+        "01890a5d-ac96-774b-bcce_b302099a8057",
+    };
+    uint8_t read[ID_BYTES] = { 7 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_false(id_read(wrong[i], read));
+    assert_int_equal(read[0], 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +125,8 @@ int main(void)
         cmocka_unit_test(ids_increase_whatever_the_clock_does),
         cmocka_unit_test(a_seed_makes_the_sequence_reproducible),
         cmocka_unit_test(two_sources_never_give_the_same),
+        cmocka_unit_test(text_and_bytes_are_the_same_id),
+        cmocka_unit_test(what_is_no_uuid_is_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
