@@ -57,7 +57,7 @@ def messages(module):
     return types.SimpleNamespace(**{**names, **vars(importlib.import_module(module + "_pb2"))})
 
 
-def wait_until(what, condition, seconds=20, every=0.01):
+def wait_until(what, condition, seconds=60, every=0.01):
     """Polls until the condition holds; an AssertionError naming `what` when it does not in time."""
     end = time.monotonic() + seconds
     while True:
