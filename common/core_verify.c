@@ -5,6 +5,8 @@
  * again, so the log as it stands at the start, which nobody changes any more, is read through short ones; then one
  * snapshot serves for what was appended since and for the comparison.
  *
+ * The search's tables are replayed by a thread of their own (search_relay.h).
+ *
  * The log's own index is compared while walking; its records are covered by the chain and its head by the walk's end. */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,10 +16,14 @@
 #include <unistd.h>
 
 #include "common/core_internal.h"
+#include "common/search_relay.h"
 
 struct verify {
     const struct service_def *def;
     struct store *scratch;
+    struct search_relay
+        *relay; /* writes the search's tables, into a store beside; NULL: there are none */
+    bool again; /* the transaction to come repeats one */
     const struct rd *live; /* the snapshot at hand */
     struct arena *record, *fold, *txn, *snapshot;
     struct log_head head, end; /* how far the walk is; where the log ends in this snapshot */
@@ -50,8 +56,17 @@ static void remove_scratch(const char *path)
     (void)rmdir(path); /* a folder with other things in it is not ours to remove */
 }
 
+static int open_relay(struct verify *v, const struct store_config *like, const char *path)
+{
+    struct store_config config = *like;
+
+    config.path = path;
+    remove_scratch(path);
+    return search_relay_new(&v->relay, &config, v->err);
+}
+
 static int open_scratch(struct verify *v, struct store *live, const char *path,
-                        const struct table *const *tables)
+                        const char *search_path, const struct table *const *tables)
 {
     struct store_stats stats;
 
@@ -62,7 +77,8 @@ static int open_scratch(struct verify *v, struct store *live, const char *path,
         .path = path, .tables = tables, .map_bytes = stats.map_bytes, .no_sync = true
     };
     remove_scratch(path);
-    return store_open(&v->scratch, &config, v->err);
+    r = store_open(&v->scratch, &config, v->err);
+    return r == 0 && search_has_tables(tables) ? open_relay(v, &config, search_path) : r;
 }
 
 /* ---- the replay ---- */
@@ -135,12 +151,15 @@ static int replay_batch(struct verify *v)
     int r = wr_begin(v->scratch, v->txn, &wr);
     if (r < 0)
         return err_set(v->err, -r, "cannot write the scratch store: %s", strerror(-r));
+    if (v->relay)
+        search_relay_attach(v->relay, wr, v->again);
     r = replay_some(v, wr);
     if (r == 0 || wr_status(wr) < 0)
         r = wr_commit(wr, &unknown, v->err);
     else
         wr_abort(wr);
-    if (r == -EAGAIN) {
+    v->again = r == -EAGAIN;
+    if (v->again) {
         v->head = head;
         *v->verdict = verdict;
     }
@@ -188,18 +207,31 @@ static int compare_table(struct verify *v, const struct rd *replayed, const stru
     return 0;
 }
 
-static int compare_all(struct verify *v, const struct table *const *tables)
+/* Compares the tables that are the search's, or those that are not, with what the store has of them. */
+static int compare_share(struct verify *v, struct store *store, const struct table *const *tables,
+                         bool searchs)
 {
     struct rd *replayed;
 
     arena_reset(v->txn);
-    int r = rd_begin(v->scratch, v->txn, &replayed);
+    int r = rd_begin(store, v->txn, &replayed);
     if (r < 0)
         return err_set(v->err, -r, "cannot read the scratch store: %s", strerror(-r));
     for (size_t i = 0; r == 0 && tables[i]; i++)
-        r = compare_table(v, replayed, tables[i]);
+        if (search_is_table(tables[i]) == searchs)
+            r = compare_table(v, replayed, tables[i]);
     rd_end(replayed);
     return r;
+}
+
+/* The search's tables are compared last: meanwhile the other thread may end. */
+static int compare_all(struct verify *v, const struct table *const *tables)
+{
+    int r = compare_share(v, v->scratch, tables, false);
+    if (r < 0 || !v->relay)
+        return r;
+    r = search_relay_finish(v->relay, v->err);
+    return r < 0 ? r : compare_share(v, search_relay_store(v->relay), tables, true);
 }
 
 /* ---- the whole ---- */
@@ -290,17 +322,28 @@ static int verify_all(struct verify *v, struct store *live, const struct table *
     return r < 0 ? err_set(outer, -r, "%s", problem.text[0] ? problem.text : strerror(-r)) : 0;
 }
 
+static void free_text(char **text)
+{
+    free(*text);
+}
+
 static int verify_with(struct verify *v, struct store *live, const char *scratch_path,
                        const struct table *const *tables)
 {
     if (!v->record || !v->fold || !v->txn || !v->snapshot)
         return err_set(v->err, ENOMEM, "no memory to verify");
-    int r = open_scratch(v, live, scratch_path, tables);
-    if (r < 0)
-        return r;
-    r = verify_all(v, live, tables);
+    AUTO(free_text) char *search_path = NULL;
+    if (asprintf(&search_path, "%s.search", scratch_path) < 0) {
+        search_path = NULL;
+        return err_set(v->err, ENOMEM, "no memory to verify");
+    }
+    int r = open_scratch(v, live, scratch_path, search_path, tables);
+    if (r == 0)
+        r = verify_all(v, live, tables);
+    search_relay_free(v->relay);
     store_close(v->scratch);
     remove_scratch(scratch_path);
+    remove_scratch(search_path);
     return r;
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/packed.h"
 #include "common/search_batch.h"
+#include "common/search_relay.h"
 
 /* How much a word weighs. */
 enum {
@@ -440,8 +441,11 @@ static int put(struct wr *wr, struct batch *b, const struct search_document *d)
 
 void search_put(struct wr *wr, const struct search_document *document)
 {
-    struct batch *b = batch_of(wr);
+    struct search_relay *relay = search_relay_of(wr);
+    struct batch *b = relay ? NULL : batch_of(wr);
 
+    if (relay)
+        search_relay_put(relay, wr, document);
     if (!b)
         return;
     begin(wr, b);
@@ -477,8 +481,11 @@ static int delete (struct wr *wr, struct batch *b, struct slice key)
 
 void search_delete(struct wr *wr, struct slice key)
 {
-    struct batch *b = batch_of(wr);
+    struct search_relay *relay = search_relay_of(wr);
+    struct batch *b = relay ? NULL : batch_of(wr);
 
+    if (relay)
+        search_relay_delete(relay, wr, key);
     if (!b)
         return;
     begin(wr, b);
@@ -564,8 +571,11 @@ static int synonym_put(struct wr *wr, struct batch *b, const char *words,
 void search_synonym_put(struct wr *wr, const char *words, const char *const *expansions,
                         size_t n_expansions)
 {
-    struct batch *b = batch_of(wr);
+    struct search_relay *relay = search_relay_of(wr);
+    struct batch *b = relay ? NULL : batch_of(wr);
 
+    if (relay)
+        search_relay_synonym(relay, wr, words, expansions, n_expansions);
     if (!b)
         return;
     begin(wr, b);
