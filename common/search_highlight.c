@@ -1,9 +1,12 @@
 /* search_highlight.c - finds in a document's text the words that a query matched by. The same analysis as for the index, so
- * whatever made the document match is what gets marked. */
+ * whatever made the document match is what gets marked. That analysis takes some microseconds a word, and hardly any word of a
+ * text is meant: so words without the first letters of any stem are passed over. */
 #include <errno.h>
 #include <string.h>
 
 #include "common/search_internal.h"
+
+enum { SHORT_STEM = 4 };
 
 static bool is_meant(const struct search_result *result, const char *word, const char *folded)
 {
@@ -48,14 +51,52 @@ static int meant_parts(struct arena *a, const struct search_result *result,
     return 0;
 }
 
+/* Whether the folded word, or a part of it, may have one of the stems: it holds its first letters, which no inflection changes. (Of
+ * short ones only two: "öga" becomes "ögon".) */
+static bool may_be_meant(const struct search_result *result, const char *folded, size_t len)
+{
+    for (size_t i = 0; i < result->n_stems; i++) {
+        const char *stem = result->stems[i].folded_stem;
+        size_t stem_len = strlen(stem), letters = stem_len > SHORT_STEM ? 3 : 2;
+        if (memmem(folded, len, stem, letters < stem_len ? letters : stem_len))
+            return true;
+    }
+    return false;
+}
+
+/* The stretch of one word that is meant, if any. */
+static int highlight_word(struct arena *a, const struct search_result *result, const char *text,
+                          const struct text_token *word, struct search_span *ret, bool *ret_found)
+{
+    char folded[TEXT_CASEFOLD_MAX * 3];
+    struct text_token *t;
+    size_t n;
+
+    *ret_found = false;
+    size_t len = text_casefold(word->word, strlen(word->word), true, folded, sizeof(folded));
+    if (!may_be_meant(result, folded, len))
+        return 0;
+    int r = text_tokens(a, text + word->start, word->end - word->start, 1, &t, &n);
+    if (r < 0 || n == 0)
+        return r;
+    t->start += word->start;
+    t->end += word->start;
+    *ret_found = is_meant(result, t->word, t->folded);
+    if (!*ret_found)
+        return meant_parts(a, result, t, ret, ret_found);
+    *ret = (struct search_span) { t->start, t->end };
+    return 0;
+}
+
 int search_highlight(struct arena *arena, const struct search_result *result, const char *text,
                      size_t len, size_t max, struct search_span **ret, size_t *ret_n)
 {
-    struct text_token *tokens;
-    size_t n, n_spans = 0;
+    struct text_token *words;
+    size_t n = 0, n_spans = 0;
     bool found;
 
-    int r = text_tokens(arena, text, len, SEARCH_DOCUMENT_WORDS, &tokens, &n);
+    int r =
+        result->n_stems > 0 ? text_words(arena, text, len, SEARCH_DOCUMENT_WORDS, &words, &n) : 0;
     if (r < 0)
         return r;
     if (max > n)
@@ -63,13 +104,8 @@ int search_highlight(struct arena *arena, const struct search_result *result, co
     struct search_span *spans = arena_calloc(arena, max + 1, sizeof(*spans));
     if (!spans)
         return -ENOMEM;
-    for (size_t i = 0; i < n && n_spans < max && result->n_stems > 0; i++) {
-        struct search_span *span = &spans[n_spans];
-        found = is_meant(result, tokens[i].word, tokens[i].folded);
-        if (found)
-            *span = (struct search_span) { tokens[i].start, tokens[i].end };
-        else
-            r = meant_parts(arena, result, &tokens[i], span, &found);
+    for (size_t i = 0; i < n && n_spans < max; i++) {
+        r = highlight_word(arena, result, text, &words[i], &spans[n_spans], &found);
         if (r < 0)
             return r;
         n_spans += found;
