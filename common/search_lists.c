@@ -329,7 +329,7 @@ int list_intersect(struct lists *ls, const struct list *lists, size_t n, struct 
 
 /* ---- ranking ---- */
 
-/* The scores of one window. What is not set in `used` is old. */
+/* The scores of one window. What is not set in `used` is 0. */
 struct window {
     float score[WINDOW];
     uint8_t groups[WINDOW];
@@ -413,8 +413,10 @@ static float bar(const struct best *b, const struct ranking *k)
     return b->heap[0].score / most;
 }
 
-/* Adds one list's part of the window that begins at `start`. */
-static int add_list(const struct lists *ls, struct window *w, struct cursor *c, uint32_t start)
+/* Adds one list's part of the window that begins at `start`: to the sums, or where only a document's best list counts, to the
+ * largest. Nothing here branches on what was there before. */
+static inline int take_list(const struct lists *ls, struct window *w, struct cursor *c,
+                            uint32_t start, bool add)
 {
     const float factor = c->list->factor;
 
@@ -422,15 +424,13 @@ static int add_list(const struct lists *ls, struct window *w, struct cursor *c, 
         const struct posting *p = c->at;
         for (; p < c->end && p->doc - start < WINDOW; p++) {
             uint32_t slot = p->doc - start;
-            uint64_t bit = UINT64_C(1) << slot % 64;
             float score = (float)p->impact * factor;
-            if (w->used[slot / 64] & bit) {
+            w->used[slot / 64] |= UINT64_C(1) << slot % 64;
+            if (add) {
                 w->score[slot] += score;
                 w->groups[slot]++;
             } else {
-                w->used[slot / 64] |= bit;
-                w->score[slot] = score;
-                w->groups[slot] = 1;
+                w->score[slot] = score > w->score[slot] ? score : w->score[slot];
             }
         }
         c->at = p;
@@ -441,44 +441,28 @@ static int add_list(const struct lists *ls, struct window *w, struct cursor *c, 
     return 0;
 }
 
-/* The same where only a document's best list counts. */
-static int max_list(const struct lists *ls, struct window *w, struct cursor *c, uint32_t start)
+static int add_list(const struct lists *ls, struct window *w, struct cursor *c, uint32_t start)
 {
-    const float factor = c->list->factor;
-
-    while (c->at < c->end && c->at->doc - start < WINDOW) {
-        const struct posting *p = c->at;
-        for (; p < c->end && p->doc - start < WINDOW; p++) {
-            uint32_t slot = p->doc - start;
-            uint64_t bit = UINT64_C(1) << slot % 64;
-            float score = (float)p->impact * factor;
-            if (!(w->used[slot / 64] & bit) || score > w->score[slot])
-                w->score[slot] = score;
-            w->used[slot / 64] |= bit;
-        }
-        c->at = p;
-        int r = p == c->end ? cursor_refill(ls, c) : 0;
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    return take_list(ls, w, c, start, true);
 }
 
-/* Adds the best of a group's lists to the sums. */
-static void add_group(struct window *sums, const struct window *group)
+static int max_list(const struct lists *ls, struct window *w, struct cursor *c, uint32_t start)
+{
+    return take_list(ls, w, c, start, false);
+}
+
+/* Adds the best of a group's lists to the sums, and empties them. */
+static void add_group(struct window *sums, struct window *group)
 {
     for (uint32_t i = 0; i < WINDOW_WORDS; i++) {
         for (uint64_t left = group->used[i]; left; left &= left - 1) {
             uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(left);
-            if (sums->used[i] & (left & -left)) {
-                sums->score[slot] += group->score[slot];
-                sums->groups[slot]++;
-            } else {
-                sums->score[slot] = group->score[slot];
-                sums->groups[slot] = 1;
-            }
+            sums->score[slot] += group->score[slot];
+            sums->groups[slot]++;
+            group->score[slot] = 0;
         }
         sums->used[i] |= group->used[i];
+        group->used[i] = 0;
     }
 }
 
@@ -500,13 +484,11 @@ static int fill_window(const struct lists *ls, const struct ranking *k, struct c
     struct cursor *c = cursors;
     int r = 0;
 
-    memset(sums->used, 0, sizeof(sums->used));
     for (size_t g = 0; g < k->n_groups && r == 0; g++) {
         size_t n = k->groups[g].n;
         if (n == 1)
             r = add_list(ls, sums, c, start);
         if (n > 1) {
-            memset(group->used, 0, sizeof(group->used));
             for (size_t i = 0; i < n && r == 0; i++)
                 r = max_list(ls, group, &c[i], start);
             add_group(sums, group);
@@ -516,8 +498,8 @@ static int fill_window(const struct lists *ls, const struct ranking *k, struct c
     return r;
 }
 
-/* `share` tells what the sum counts of a document that has so many of the words. */
-static void rank_window(const struct ranking *k, const struct window *sums, uint32_t start,
+/* `share` tells what the sum counts of a document that has so many of the words. Empties the window. */
+static void rank_window(const struct ranking *k, struct window *sums, uint32_t start,
                         const float *share, struct best *b, uint32_t *total)
 {
     float least = bar(b, k);
@@ -528,13 +510,15 @@ static void rank_window(const struct ranking *k, const struct window *sums, uint
             continue;
         if (k->matches)
             k->matches->bits[start / 64 + i] |= left;
-        if (k->pass)
-            left &= k->pass->bits[start / 64 + i];
-        *total += (uint32_t)__builtin_popcountll(left);
+        uint64_t passes = k->pass ? k->pass->bits[start / 64 + i] : ~UINT64_C(0);
+        *total += (uint32_t)__builtin_popcountll(left & passes);
+        sums->used[i] = 0;
         for (; left; left &= left - 1) {
             uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(left);
             float score = sums->score[slot] * share[sums->groups[slot]];
-            if (score > least) {
+            sums->score[slot] = 0;
+            sums->groups[slot] = 0;
+            if (score > least && (left & -left & passes)) {
                 consider(b, k, start + slot, score);
                 least = bar(b, k);
             }
@@ -544,7 +528,7 @@ static void rank_window(const struct ranking *k, const struct window *sums, uint
 
 static int rank_groups(struct lists *ls, const struct ranking *k, struct best *b, uint32_t *total)
 {
-    struct window *windows = arena_alloc(ls->work, 2 * sizeof(*windows));
+    struct window *windows = arena_calloc(ls->work, 2, sizeof(*windows));
     float share[SEARCH_QUERY_WORDS + 1];
     size_t n = 0, i = 0;
     uint32_t start;

@@ -6,7 +6,7 @@
 
 #include "common/packed.h"
 
-enum { CHECK_BYTES = 2, OTHER_IMPACT = 1 };
+enum { CHECK_BYTES = 2 };
 
 /* Eight bytes a step: a chunk is checked whenever it is read, so this has to be much cheaper than reading it. */
 static uint16_t checksum(uint32_t first, const uint8_t *bytes, size_t len)
@@ -83,38 +83,79 @@ static bool is_sealed(const struct chunk *c)
            checksum(c->first, c->bytes, c->len_bytes - CHECK_BYTES);
 }
 
+/* Reads the documents, each with the most frequent impact. Returns the place after them, or NULL. */
+static const uint8_t *read_documents(const struct chunk *c, const uint8_t *p, const uint8_t *end,
+                                     struct posting *ret)
+{
+    const uint8_t impact = c->common;
+    uint64_t doc = c->first;
+    uint32_t i = 1;
+
+    ret[0] = (struct posting) { c->first, impact };
+    while (i < c->n) {
+        /* In the long lists, which cost the time, most distances have one byte: eight of them are eight additions. */
+        while (c->n - i >= 8 && end - p >= 8) {
+            uint64_t eight = packed_load64(p);
+            if (eight & UINT64_C(0x8080808080808080))
+                break;
+            for (unsigned k = 0; k < 8; k++, eight >>= 8) {
+                doc += (eight & 0x7f) + 1;
+                ret[i + k] = (struct posting) { (uint32_t)doc, impact };
+            }
+            p += 8;
+            i += 8;
+        }
+        for (uint32_t stop = c->n - i > 8 ? i + 8 : c->n; i < stop; i++) {
+            if (p == end)
+                return NULL;
+            uint64_t distance = *p++;
+            if (distance >= 0x80 && !read_number(&p, end, &distance))
+                return NULL;
+            doc += distance + 1;
+            ret[i] = (struct posting) { (uint32_t)doc, impact };
+        }
+    }
+    return doc <= UINT32_MAX ? p : NULL;
+}
+
+/* Reads which postings have another impact, and these. */
+static int read_others(const struct chunk *c, const uint8_t *p, const uint8_t *end,
+                       struct posting *ret)
+{
+    const size_t len = ((size_t)c->n + 7) / 8;
+    const uint8_t *impacts = p + len;
+    uint8_t largest = 0;
+    uint32_t others = 0;
+
+    if ((size_t)(end - p) < len)
+        return -EBADMSG;
+    for (uint32_t at = 0; at < c->n; at += 8) {
+        for (unsigned bits = *p++; bits; bits &= bits - 1, others++) {
+            uint32_t i = at + (unsigned)__builtin_ctz(bits);
+            if (i >= c->n || impacts == end || *impacts == 0 || *impacts == c->common)
+                return -EBADMSG;
+            ret[i].impact = *impacts;
+            largest = *impacts > largest ? *impacts : largest;
+            impacts++;
+        }
+    }
+    if (others < c->n && c->common > largest)
+        largest = c->common;
+    return impacts == end && largest == c->largest ? 0 : -EBADMSG;
+}
+
 int postings_read(const struct chunk *c, struct posting *ret)
 {
-    const uint8_t *p = c->bytes + c->head, *end = c->bytes + c->len_bytes - CHECK_BYTES;
-    uint64_t doc = c->first;
-    uint8_t largest = 0;
+    const uint8_t *end = c->bytes + c->len_bytes - CHECK_BYTES;
 
     if (!is_sealed(c))
         return -EBADMSG;
-    ret[0] = (struct posting) { c->first, c->largest };
-    if (c->n == 1)
+    if (c->n == 1) {
+        ret[0] = (struct posting) { c->first, c->largest };
         return 0;
-    for (uint32_t i = 0; i < c->n; i++) {
-        uint8_t impact = c->common;
-        if (p == end)
-            return -EBADMSG;
-        uint64_t number = *p++;
-        if (number >= 0x80 && !read_number(&p, end, &number))
-            return -EBADMSG;
-        if (number & OTHER_IMPACT) {
-            if (p == end)
-                return -EBADMSG;
-            impact = *p++;
-            if (impact == 0 || impact == c->common)
-                return -EBADMSG;
-        }
-        doc += (number >> 1) + (i > 0);
-        if (doc > UINT32_MAX)
-            return -EBADMSG;
-        largest = impact > largest ? impact : largest;
-        ret[i] = (struct posting) { (uint32_t)doc, impact };
     }
-    return p == end && largest == c->largest && ret[0].doc == c->first ? 0 : -EBADMSG;
+    const uint8_t *p = read_documents(c, c->bytes + c->head, end, ret);
+    return p ? read_others(c, p, end, ret) : -EBADMSG;
 }
 
 /* The impact that most of the postings have; of several the smallest. */
@@ -131,9 +172,22 @@ static uint8_t most_frequent(const struct posting *postings, size_t n)
     return best;
 }
 
+static uint8_t *write_others(const struct posting *postings, size_t n, uint8_t common, uint8_t *to)
+{
+    uint8_t *bits = to, *p = to + (n + 7) / 8;
+
+    memset(bits, 0, (n + 7) / 8);
+    for (size_t i = 0; i < n; i++) {
+        if (postings[i].impact == common)
+            continue;
+        bits[i / 8] |= (uint8_t)(1 << i % 8);
+        *p++ = postings[i].impact;
+    }
+    return p;
+}
+
 size_t postings_write(const struct posting *postings, size_t n, uint8_t *to)
 {
-    const uint32_t first = postings[0].doc;
     uint8_t *p = to, largest = 0;
 
     if (n == 1) {
@@ -145,16 +199,12 @@ size_t postings_write(const struct posting *postings, size_t n, uint8_t *to)
         p = write_number(p, n);
         *p++ = largest;
         *p++ = common;
-        for (size_t i = 0; i < n; i++) {
-            bool other = postings[i].impact != common;
-            uint64_t distance = i > 0 ? postings[i].doc - postings[i - 1].doc - 1 : 0;
-            p = write_number(p, distance << 1 | other);
-            if (other)
-                *p++ = postings[i].impact;
-        }
+        for (size_t i = 1; i < n; i++)
+            p = write_number(p, postings[i].doc - postings[i - 1].doc - 1);
+        p = write_others(postings, n, common, p);
     }
     p += CHECK_BYTES;
-    postings_seal(first, to, (size_t)(p - to));
+    postings_seal(postings[0].doc, to, (size_t)(p - to));
     return (size_t)(p - to);
 }
 

@@ -5,10 +5,10 @@
  * spread, so chunks are of about that many postings and a change touches one chunk or two; and whatever the order in
  * which a list came about, its chunks are the same, byte for byte.
  *
- *   chunk   (first document) -> impact, u16 checksum                                                of one posting; of more:
- *                               varint how many, largest impact, most frequent impact, { posting } ..., u16 checksum
- *   posting                     varint (document - previous - 1) << 1, of the first 0 << 1           with the most frequent impact;
- *                               the same plus 1, impact                                             with another
+ *   chunk   (first document) -> impact, u16 checksum                                             of one posting; of more:
+ *                               varint how many, largest impact, most frequent impact,
+ *                               { varint (document - previous - 1) } ..., without the first,
+ *                               a bit for each posting: it has another impact; these impacts, u16 checksum
  *
  * An impact is 1 to 255; most words stand once in most texts, so that one impact in a chunk is by far the most frequent. A head
  * lets a reader count a chunk, or leave it out, without reading on. Bytes come from a disk: reading checks them, the checksum
@@ -25,7 +25,7 @@ struct posting {
     uint8_t impact; /* among changes: 0 takes the document out */
 };
 
-enum { POSTING_BYTES_MAX = 6, POSTINGS_HEAD_BYTES_MAX = 9 /* and the checksum */ };
+enum { POSTING_BYTES_MAX = 7, POSTINGS_HEAD_BYTES_MAX = 9 /* and the checksum */ };
 
 /* Multiplying by the golden ratio spreads even a run of documents so that any 256 hold about one. */
 static inline bool postings_is_boundary(uint32_t doc)

@@ -80,24 +80,25 @@ static void test_damaged_bytes(void **state)
         { "\x05\x00", 2, 1 },                         /* no checksum */
         { "\x00\x00\x00", 3, 1 },                     /* no impact */
         { "\x02\x05\x05\x00\x00", 5, 1 },             /* a head alone */
-        { "\x02\x05\x05\x00\x03\x00\x00", 7, 1 },     /* another impact, but which? */
-        { "\x02\x05\x05\x00\x03\x00\x00\x00", 8, 1 }, /* 0 */
-        { "\x02\x05\x04\x00\x03\x04\x00\x00", 8, 1 }, /* the most frequent, as if another */
+        { "\x02\x05\x05\x00\x00\x00", 6, 1 },         /* without the bits */
+        { "\x02\x05\x05\x00\x01\x00\x00", 7, 1 },     /* another impact, but which? */
+        { "\x02\x05\x05\x00\x01\x00\x00\x00", 8, 1 }, /* 0 */
+        { "\x02\x05\x05\x00\x01\x05\x00\x00", 8, 1 }, /* the most frequent, as if another */
+        { "\x02\x05\x05\x00\x04\x04\x00\x00", 8, 1 }, /* of a third posting */
         { "\x01\x05\x05\x00\x00\x00", 6, 1 },         /* one posting needs no head */
         { "\x03\x05\x05\x00\x00\x00\x00", 7, 1 },     /* fewer than the head says */
         { "\x02\x05\x05\x00\x00\x00\x00\x00", 8, 1 }, /* more */
         { "\x02\x06\x05\x00\x00\x00\x00", 7, 1 },     /* none has the largest impact */
         { "\x02\x04\x05\x00\x00\x00\x00", 7, 1 },     /* one has a larger */
         { "\x02\x05\x00\x00\x00\x00\x00", 7, 1 },     /* the most frequent is 0 */
-        { "\x02\x05\x05\x02\x00\x00\x00", 7, 1 },     /* the first is another than the key says */
         { "\xff\xff\xff\xff\x0f\x05\x05\x00\x00\x00\x00", 11,
           1 },                                        /* far more than there is room for */
-        { "\x02\x07\x07\x00\x81\x00\x00", 7, 1 },     /* a distance cut off */
-        { "\x02\x07\x07\x00\x82\x00\x00\x00", 8, 1 }, /* a distance spelt too long */
-        { "\x02\x07\x07\x00\xfe\xff\xff\xff\x3f\x00\x00", 11, 1 }, /* a distance of 33 bits */
-        { "\x02\x07\x07\x00\xfe\xff\xff\xff\xff\xff\x07\x00\x00", 13, 1 },
+        { "\x02\x07\x07\x81\x00\x00", 6, 1 },         /* a distance cut off */
+        { "\x02\x07\x07\x81\x00\x00\x00\x00", 8, 1 }, /* a distance spelt too long */
+        { "\x02\x07\x07\xff\xff\xff\xff\x1f\x00\x00\x00", 11, 1 }, /* a distance of 33 bits */
+        { "\x02\x07\x07\xfe\xff\xff\xff\xff\xff\x07\x00\x00\x00", 13, 1 },
         { "\x02\x07\x07\x00\x00\x00\x00", 7, UINT32_MAX }, /* past the last document */
-        { "\x02\x07\x07\x00\xfe\xff\xff\xff\x1f\x00\x00", 11, 2 },
+        { "\x02\x07\x07\xfe\xff\xff\xff\x0f\x00\x00\x00", 11, 2 },
     };
     struct posting out[16];
     uint8_t bytes[16];
@@ -109,7 +110,7 @@ static void test_damaged_bytes(void **state)
         assert_int_equal(read_bytes(bad[i].first, bytes, bad[i].len, out, ARRAY_LEN(out)),
                          -EBADMSG);
     }
-    static const uint8_t good[] = { 2, 7, 7, 0, 0x80, 2, 0, 0 };
+    static const uint8_t good[] = { 2, 7, 7, 0x80, 1, 0, 0, 0 };
     memcpy(bytes, good, sizeof(good));
     postings_seal(1, bytes, sizeof(good));
     assert_int_equal(read_bytes(1, bytes, sizeof(good), out, ARRAY_LEN(out)), 2);
