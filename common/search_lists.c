@@ -1,7 +1,7 @@
 /* search_lists.c - reads postings, combines them, and ranks documents.
  *
  * Ranking goes through the documents a window of 4096 at a time: each list adds its part of the window to an array that stays
- * in the processor's cache, bits tell which entries are in use, and the best are kept in a heap. So two postings or two
+ * in the processor's cache, with counts that tell which entries are in use, and the best are kept in a heap. So two postings or two
  * hundred thousand take the same way, and memory for scores does not grow with the index. A query of one list, the
  * most frequent kind, needs no window: it looks only into chunks that can hold one of the best. */
 #include "common/search_lists.h"
@@ -10,9 +10,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/packed.h"
+
 enum {
     WINDOW = 4096,
-    WINDOW_WORDS = WINDOW / 64,
     FIRST_ROOM = 8,   /* chunks */
     VARIANTS_MAX = 8, /* terms with the same letters but for their dots */
     /* What a posting of a variant counts, in hundredths. */
@@ -120,7 +121,14 @@ static int cursor_seek(const struct lists *ls, struct cursor *c, uint32_t doc)
     const struct list *l = c->list;
 
     for (;;) {
-        while (c->at < c->end && c->at->doc < doc)
+        /* Ever longer steps, then back by halves: of a list much longer than the others few postings are looked at. */
+        size_t step = 1;
+        for (; (size_t)(c->end - c->at) > step && c->at[step].doc < doc; step *= 2)
+            c->at += step;
+        for (; step > 0; step /= 2)
+            if ((size_t)(c->end - c->at) > step && c->at[step].doc < doc)
+                c->at += step;
+        if (c->at < c->end && c->at->doc < doc)
             c->at++;
         if (c->at < c->end || c->next == l->n_chunks)
             return 0;
@@ -185,7 +193,22 @@ static int unite(struct lists *ls, const struct list *x, const struct list *y, s
             i++, j++;
         }
     }
-    *ret = (struct list) { .postings = out, .n = n, .percent = SAME };
+    *ret = (struct list) { .postings = out, .n = n, .documents = n, .percent = SAME };
+    return 0;
+}
+
+/* The word and its variants as one list. */
+static int flatten(struct lists *ls, const struct list *word, struct list *ret)
+{
+    struct list all;
+
+    *ret = *word;
+    for (const struct list *v = word->variant; v; v = v->variant) {
+        int r = unite(ls, ret, v, &all);
+        if (r < 0)
+            return r;
+        *ret = all;
+    }
     return 0;
 }
 
@@ -204,19 +227,18 @@ static int close_variant(struct lists *ls, struct variant *v, const struct key *
     size_t own_len = term->len - folded_len;
     bool same = v->len == own_len && memcmp(v->text, term->bytes + folded_len, own_len) == 0;
     bool without_dots = own_len == 1;
-    struct list all;
 
     if (v->list.n == 0)
         return 0;
     v->list.percent = same ? SAME : without_dots ? DOTS_LEFT_OUT : OTHER_DOTS;
-    if (word->n == 0) {
-        *word = v->list;
-        return 0;
+    v->list.documents = v->list.n + word->documents;
+    if (word->n > 0) {
+        v->list.variant = arena_memdup(ls->work, word, sizeof(*word));
+        if (!v->list.variant)
+            return -ENOMEM;
     }
-    int r = unite(ls, word, &v->list, &all);
-    if (r == 0)
-        *word = all;
-    return r;
+    *word = v->list;
+    return 0;
 }
 
 /* Reads all terms with this prefix of the key, variants of one folded stem. */
@@ -283,6 +305,7 @@ int list_read(struct lists *ls, const char *word, struct list *ret)
 int list_intersect(struct lists *ls, const struct list *lists, size_t n, struct list *ret)
 {
     struct cursor cursors[SEARCH_QUERY_WORDS];
+    struct list flat[SEARCH_QUERY_WORDS];
     uint32_t least = 0, n_out = 0, doc = 0;
     int r = 0;
 
@@ -291,14 +314,17 @@ int list_intersect(struct lists *ls, const struct list *lists, size_t n, struct 
         return 0;
     if (n > ARRAY_LEN(cursors))
         n = ARRAY_LEN(cursors);
-    for (uint32_t i = 1; i < n; i++)
-        if (lists[i].n < lists[least].n)
+    for (size_t i = 0; i < n; i++)
+        if (lists[i].n == 0)
+            return 0;
+    for (uint32_t i = 0; i < n && r == 0; i++) {
+        r = flatten(ls, &lists[i], &flat[i]);
+        if (r == 0 && flat[i].n < flat[least].n)
             least = i;
-    if (lists[least].n == 0)
-        return 0;
-    struct posting *out = arena_alloc(ls->work, lists[least].n * sizeof(*out));
+    }
+    struct posting *out = r == 0 ? arena_alloc(ls->work, flat[least].n * sizeof(*out)) : NULL;
     for (size_t i = 0; i < n && r == 0; i++)
-        r = out ? cursor_begin(ls, &lists[i], &cursors[i]) : -ENOMEM;
+        r = out ? cursor_begin(ls, &flat[i], &cursors[i]) : -ENOMEM;
     while (r == 0) {
         unsigned sum = 0;
         size_t have = 0;
@@ -323,17 +349,16 @@ int list_intersect(struct lists *ls, const struct list *lists, size_t n, struct 
         doc++;
     }
     if (r == 0)
-        *ret = (struct list) { .postings = out, .n = n_out, .percent = SAME };
+        *ret = (struct list) { .postings = out, .n = n_out, .documents = n_out, .percent = SAME };
     return r;
 }
 
 /* ---- ranking ---- */
 
-/* The scores of one window. What is not set in `used` is 0. */
+/* The scores of one window, and of how many groups they are; 0 where there is no document. */
 struct window {
     float score[WINDOW];
     uint8_t groups[WINDOW];
-    uint64_t used[WINDOW_WORDS];
 };
 
 struct best {
@@ -425,13 +450,10 @@ static inline int take_list(const struct lists *ls, struct window *w, struct cur
         for (; p < c->end && p->doc - start < WINDOW; p++) {
             uint32_t slot = p->doc - start;
             float score = (float)p->impact * factor;
-            w->used[slot / 64] |= UINT64_C(1) << slot % 64;
-            if (add) {
-                w->score[slot] += score;
-                w->groups[slot]++;
-            } else {
-                w->score[slot] = score > w->score[slot] ? score : w->score[slot];
-            }
+            w->score[slot] = add                      ? w->score[slot] + score
+                             : score > w->score[slot] ? score
+                                                      : w->score[slot];
+            w->groups[slot] = add ? (uint8_t)(w->groups[slot] + 1) : 1;
         }
         c->at = p;
         int r = p == c->end ? cursor_refill(ls, c) : 0;
@@ -451,18 +473,38 @@ static int max_list(const struct lists *ls, struct window *w, struct cursor *c, 
     return take_list(ls, w, c, start, false);
 }
 
+/* Which of 64 places hold a document, as bits. */
+static uint64_t used_places(const uint8_t groups[64])
+{
+    uint64_t used = 0;
+
+    for (unsigned i = 0; i < 64; i += 8) {
+        uint64_t eight = packed_load64(groups + i);
+        /* No count is above 127, so that adding 127 sets a byte's highest bit unless it is 0; the product gathers these bits. */
+        uint64_t high = (eight + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7 & UINT64_C(0x0101010101010101);
+        used |= (high * UINT64_C(0x0102040810204080) >> 56) << i;
+    }
+    return used;
+}
+
+static void empty_places(struct window *w, uint32_t first)
+{
+    memset(w->score + first, 0, 64 * sizeof(w->score[0]));
+    memset(w->groups + first, 0, 64);
+}
+
 /* Adds the best of a group's lists to the sums, and empties them. */
 static void add_group(struct window *sums, struct window *group)
 {
-    for (uint32_t i = 0; i < WINDOW_WORDS; i++) {
-        for (uint64_t left = group->used[i]; left; left &= left - 1) {
-            uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(left);
-            sums->score[slot] += group->score[slot];
-            sums->groups[slot]++;
-            group->score[slot] = 0;
+    for (uint32_t i = 0; i < WINDOW; i += 64) {
+        uint64_t used = used_places(group->groups + i);
+        if (!used)
+            continue;
+        for (uint32_t k = i; k < i + 64; k++) {
+            sums->score[k] += group->score[k];
+            sums->groups[k] = (uint8_t)(sums->groups[k] + group->groups[k]);
         }
-        sums->used[i] |= group->used[i];
-        group->used[i] = 0;
+        empty_places(group, i);
     }
 }
 
@@ -488,7 +530,10 @@ static int fill_window(const struct lists *ls, const struct ranking *k, struct c
         size_t n = k->groups[g].n;
         if (n == 1)
             r = add_list(ls, sums, c, start);
-        if (n > 1) {
+        if (n > 1 && k->n_groups == 1) {
+            for (size_t i = 0; i < n && r == 0; i++)
+                r = max_list(ls, sums, &c[i], start);
+        } else if (n > 1) {
             for (size_t i = 0; i < n && r == 0; i++)
                 r = max_list(ls, group, &c[i], start);
             add_group(sums, group);
@@ -504,25 +549,28 @@ static void rank_window(const struct ranking *k, struct window *sums, uint32_t s
 {
     float least = bar(b, k);
 
-    for (uint32_t i = 0; i < WINDOW_WORDS; i++) {
-        uint64_t left = sums->used[i];
+    for (uint32_t i = 0; i < WINDOW; i += 64) {
+        uint64_t left = used_places(sums->groups + i);
+        unsigned above = 0;
         if (!left)
             continue;
         if (k->matches)
-            k->matches->bits[start / 64 + i] |= left;
-        uint64_t passes = k->pass ? k->pass->bits[start / 64 + i] : ~UINT64_C(0);
-        *total += (uint32_t)__builtin_popcountll(left & passes);
-        sums->used[i] = 0;
-        for (; left; left &= left - 1) {
-            uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(left);
+            k->matches->bits[(start + i) / 64] |= left;
+        if (k->pass)
+            left &= k->pass->bits[(start + i) / 64];
+        *total += (uint32_t)__builtin_popcountll(left);
+        /* A share is at most 1: where no sum is enough, and soon that is so nearly everywhere, no score is. */
+        for (uint32_t at = i; at < i + 64; at++)
+            above |= sums->score[at] > least;
+        for (; above && left; left &= left - 1) {
+            uint32_t slot = i + (uint32_t)__builtin_ctzll(left);
             float score = sums->score[slot] * share[sums->groups[slot]];
-            sums->score[slot] = 0;
-            sums->groups[slot] = 0;
-            if (score > least && (left & -left & passes)) {
+            if (score > least) {
                 consider(b, k, start + slot, score);
                 least = bar(b, k);
             }
         }
+        empty_places(sums, i);
     }
 }
 

@@ -10,9 +10,11 @@ struct list {
     size_t n_chunks;
     struct posting *postings; /* when there are no chunks */
     uint32_t n;               /* postings in all */
+    uint32_t documents;       /* these and the variants', at most so many */
     uint32_t most;            /* postings of the largest chunk */
     uint32_t percent;         /* what an impact counts; a term with other dots counts for less */
     float factor;             /* what an impact of 1 is worth */
+    struct list *variant;     /* the next one of the same word, with other dots; not empty */
 };
 
 /* A word of the query: a document is worth for it what the best of its lists gives. */
@@ -31,8 +33,8 @@ struct lists {
     bool cut;               /* one of these ran out */
 };
 
-/* Reads a word's postings. Terms that differ from it only in their dots count for less, unless it has none. An unknown word
- * has an empty list. */
+/* Reads a word's postings, and as its variants those of terms that differ from it only in their dots; they count for less,
+ * unless it has none. An unknown word has an empty list. */
 int list_read(struct lists *ls, const char *word, struct list *ret) must_check;
 /* Documents in all of the lists, worth their average there. */
 int list_intersect(struct lists *ls, const struct list *lists, size_t n,

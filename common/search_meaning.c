@@ -83,10 +83,8 @@ bool search_is_filler(const char *word)
 
 /* ---- building up ---- */
 
-static int add_list(struct query *q, struct group *g, struct list l)
+static int add_one_list(struct query *q, struct group *g, struct list l)
 {
-    if (l.n == 0)
-        return 0;
     if (g->n == g->room) {
         if (g->n == LISTS_MAX) {
             q->lists.cut = true;
@@ -104,6 +102,19 @@ static int add_list(struct query *q, struct group *g, struct list l)
     l.factor *= (float)l.percent / 100.0F;
     g->lists[g->n++] = l;
     return 0;
+}
+
+/* Adds a list and its variants, unless it is empty. */
+static int add_list(struct query *q, struct group *g, struct list l)
+{
+    int r = l.n > 0 ? add_one_list(q, g, l) : 0;
+
+    for (const struct list *v = l.n > 0 ? l.variant : NULL; v && r == 0; v = v->variant) {
+        struct list variant = *v;
+        variant.factor = l.factor;
+        r = add_one_list(q, g, variant);
+    }
+    return r;
 }
 
 /* Remembers for highlights what documents may have matched by. */
@@ -157,7 +168,7 @@ static int read_all(struct query *q, const char *const *words, size_t n, float w
         int r = list_read(&q->lists, words[i], &lists[i]);
         if (r < 0 || lists[i].n == 0)
             return r;
-        rarity += list_rarity(&q->lists, lists[i].n) / (float)n;
+        rarity += list_rarity(&q->lists, lists[i].documents) / (float)n;
     }
     int r = list_intersect(&q->lists, lists, n, ret);
     if (r < 0 || ret->n == 0)
@@ -218,8 +229,8 @@ static int add_whole(struct query *q, size_t at, uint32_t *ret_documents)
     int r = read_word(q, q->tokens[at].word, &l);
     if (r < 0)
         return r;
-    *ret_documents = l.n;
-    l.factor = BY_WORD * list_rarity(&q->lists, l.n);
+    *ret_documents = l.documents;
+    l.factor = BY_WORD * list_rarity(&q->lists, l.documents);
     return add_list(q, &q->groups[at], l);
 }
 
@@ -243,7 +254,7 @@ static int add_run(struct query *q, size_t from, size_t to)
     if (!counts)
         return 0;
     int r = read_word(q, word, &l);
-    l.factor = BY_WORD * list_rarity(&q->lists, l.n);
+    l.factor = BY_WORD * list_rarity(&q->lists, l.documents);
     for (size_t i = from; i < to && r == 0; i++)
         if (q->counts[i])
             r = add_list(q, &q->groups[i], l);
@@ -350,7 +361,7 @@ static int add_some(struct query *q, size_t at, const struct compound *c)
 
     for (size_t i = 0; i < c->n && r == 0; i++) {
         r = read_word(q, c->parts[i].word, &l);
-        l.factor = BY_SOME * list_rarity(&q->lists, l.n);
+        l.factor = BY_SOME * list_rarity(&q->lists, l.documents);
         if (r == 0)
             r = add_list(q, &q->groups[at], l);
     }
@@ -398,8 +409,8 @@ static int add_candidates(struct query *q, size_t at, const struct candidate *c,
             r = add_list(q, g, l);
         if (r < 0)
             return r;
-        if (l.n > documents)
-            documents = l.n;
+        if (l.documents > documents)
+            documents = l.documents;
     }
     for (size_t i = before; i < g->n; i++)
         g->lists[i].factor =
