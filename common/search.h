@@ -61,20 +61,20 @@ enum {
  *
  *   search_meta       ("next_document"), ("next_word")         -> u32: numbers given out so far, never given again
  *   search_key        (the service's key)                      -> u32 document
- *   search_document   (u32 document)                           -> u8 facets, the service's key, facets: what a hit needs
- *   search_words_of   (u32 document)                           -> the numbers of its text's words, ascending, as varint distances
- *   search_term       folded stem, 0, stem if different, 0, u32 first document -> a chunk (search_postings.h)
+ *   search_document   (u32 document)                           -> u8 facets, the service's key, facets: what a hit needs; then the
+ *                                                                 numbers of its text's words, ascending, as varint distances
+ *   search_term       folded stem, 0, its dots if any, 0, u32 first document -> a chunk (search_postings.h)
  *   search_word       folded word, 0, word if different        -> the words from this one to the next entry's, each with its number
  *                                                                 and how many documents have it (search_dictionary.c)
  *   search_word_text  (u32 number / 32)                        -> the words of 32 numbers (search_dictionary.c)
  *   search_facet      (u8 column, text value, u32 block)       -> which of the block's 8192 documents have it
  *   search_synonym    (folded stems with spaces between)       -> the words as given, then what they stand for,
  *                                                                 each closed by a zero byte */
-extern const struct table T_SEARCH_META, T_SEARCH_KEY, T_SEARCH_DOCUMENT, T_SEARCH_WORDS_OF,
-    T_SEARCH_TERM, T_SEARCH_WORD, T_SEARCH_WORD_TEXT, T_SEARCH_FACET, T_SEARCH_SYNONYM;
+extern const struct table T_SEARCH_META, T_SEARCH_KEY, T_SEARCH_DOCUMENT, T_SEARCH_TERM,
+    T_SEARCH_WORD, T_SEARCH_WORD_TEXT, T_SEARCH_FACET, T_SEARCH_SYNONYM;
 #define SEARCH_TABLES                                                                              \
-    &T_SEARCH_META, &T_SEARCH_KEY, &T_SEARCH_DOCUMENT, &T_SEARCH_WORDS_OF, &T_SEARCH_TERM,         \
-        &T_SEARCH_WORD, &T_SEARCH_WORD_TEXT, &T_SEARCH_FACET, &T_SEARCH_SYNONYM
+    &T_SEARCH_META, &T_SEARCH_KEY, &T_SEARCH_DOCUMENT, &T_SEARCH_TERM, &T_SEARCH_WORD,             \
+        &T_SEARCH_WORD_TEXT, &T_SEARCH_FACET, &T_SEARCH_SYNONYM
 
 /* ---- writing ---- */
 

@@ -25,7 +25,6 @@ enum {
 const struct table T_SEARCH_META = { "search_meta", NULL };
 const struct table T_SEARCH_KEY = { "search_key", NULL };
 const struct table T_SEARCH_DOCUMENT = { "search_document", NULL };
-const struct table T_SEARCH_WORDS_OF = { "search_words_of", NULL };
 const struct table T_SEARCH_TERM = { "search_term", NULL };
 const struct table T_SEARCH_WORD = { "search_word", NULL };
 const struct table T_SEARCH_WORD_TEXT = { "search_word_text", NULL };

@@ -44,7 +44,8 @@ static uint8_t impact_of(uint64_t weight)
 
 /* ---- the document's record ---- */
 
-/*   u8 facets, u16 key length (little-endian), key, { u8 column, u8 length, value } ... */
+/*   u8 facets, u16 key length (little-endian), key, { u8 column, u8 length, value } ...,
+ *   { varint distance to the number before } ... of its words, ascending */
 enum { RECORD_HEAD = 3, RECORD_FACET_HEAD = 2 };
 
 bool document_read_key(struct slice value, struct slice *ret_key, struct slice *ret_facets,
@@ -250,20 +251,12 @@ static int forget_word(struct wr *wr, struct batch *b, uint32_t doc, struct word
 }
 
 /* Reads which words the document had, each followed by its parts. b->document ascends by number. */
-static int read_old_words(struct wr *wr, struct batch *b, uint32_t doc)
+static int read_old_words(struct wr *wr, struct batch *b, struct slice old)
 {
-    struct key k = KEY_INIT;
-    struct slice old = { 0 };
     uint64_t number = 0, distance;
+    const uint8_t *p = old.data;
     size_t i = 0;
 
-    int r = rd_get_bytes(wr_rd(wr), &T_SEARCH_WORDS_OF, key_u32(&k, doc), &old);
-    if (r < 0 && r != -ENOENT)
-        return r;
-    /* A word met again may write, and what is in a table moves then. */
-    const uint8_t *p = old.len ? arena_memdup(b->scratch, old.data, old.len) : (const uint8_t *)"";
-    if (!p)
-        return -ENOMEM;
     for (const uint8_t *end = p + old.len; p < end;) {
         struct word *w;
         if (!packed_varint(&p, end, &distance) || distance == 0 || distance > UINT32_MAX)
@@ -284,9 +277,9 @@ static int read_old_words(struct wr *wr, struct batch *b, uint32_t doc)
 }
 
 /* Counts the document for the words that it has now and had not, and no longer for those it had and has not. */
-static int change_words(struct wr *wr, struct batch *b, uint32_t doc)
+static int change_words(struct wr *wr, struct batch *b, uint32_t doc, struct slice old)
 {
-    int r = read_old_words(wr, b, doc);
+    int r = read_old_words(wr, b, old);
 
     for (size_t i = 0; i < b->n_document && r == 0; i++)
         if (b->document[i]->old != b->puts)
@@ -296,59 +289,57 @@ static int change_words(struct wr *wr, struct batch *b, uint32_t doc)
     return r;
 }
 
-static void put_words_of(struct wr *wr, struct batch *b, uint32_t doc, bool is_new)
+static uint8_t *put_numbers(const struct batch *b, uint8_t *to)
 {
-    struct key k = KEY_INIT;
-    uint8_t *bytes = arena_alloc(b->scratch, b->n_document * PACKED_VARINT_MAX + 1), *end = bytes;
     uint32_t previous = 0;
+
+    for (size_t i = 0; i < b->n_document; i++) {
+        if (b->document[i]->own != b->puts)
+            continue;
+        to = packed_put_varint(to, b->document[i]->number - previous);
+        previous = b->document[i]->number;
+    }
+    return to;
+}
+
+static void put_record(struct wr *wr, struct batch *b, uint32_t doc, struct slice key,
+                       const struct facets *facets, bool is_new)
+{
+    size_t room = RECORD_HEAD + key.len +
+                  SEARCH_FACETS_MAX * (size_t)(RECORD_FACET_HEAD + SEARCH_FACET_MAX) +
+                  b->n_document * PACKED_VARINT_MAX;
+    uint8_t *bytes = arena_alloc(b->scratch, room);
+    struct key k = KEY_INIT;
 
     if (!bytes) {
         (void)wr_fail(wr, ENOMEM); /* sticky */
         return;
     }
-    for (size_t i = 0; i < b->n_document; i++) {
-        if (b->document[i]->own != b->puts)
-            continue;
-        end = packed_put_varint(end, b->document[i]->number - previous);
-        previous = b->document[i]->number;
-    }
-    key_u32(&k, doc);
-    if (is_new)
-        wr_append_bytes(wr, &T_SEARCH_WORDS_OF, &k, bytes, (size_t)(end - bytes));
-    else
-        wr_put_bytes(wr, &T_SEARCH_WORDS_OF, &k, bytes, (size_t)(end - bytes));
-}
-
-static void put_record(struct wr *wr, uint32_t doc, struct slice key, const struct facets *facets,
-                       bool is_new)
-{
-    uint8_t bytes[RECORD_HEAD + SEARCH_KEY_MAX +
-                  SEARCH_FACETS_MAX * (RECORD_FACET_HEAD + SEARCH_FACET_MAX)];
-    size_t len = RECORD_HEAD + key.len;
-    struct key k = KEY_INIT;
-
     bytes[0] = (uint8_t)(facets->n - 1); /* all but ALL, which is the first */
     bytes[1] = (uint8_t)key.len;
     bytes[2] = (uint8_t)(key.len >> 8);
     memcpy(bytes + RECORD_HEAD, key.data, key.len);
+    uint8_t *end = bytes + RECORD_HEAD + key.len;
     for (size_t i = 1; i < facets->n; i++) {
         const struct facet *f = &facets->all[i];
-        bytes[len++] = f->column;
-        bytes[len++] = (uint8_t)f->value.len;
-        memcpy(bytes + len, f->value.data, f->value.len);
-        len += f->value.len;
+        *end++ = f->column;
+        *end++ = (uint8_t)f->value.len;
+        memcpy(end, f->value.data, f->value.len);
+        end += f->value.len;
     }
+    end = put_numbers(b, end);
     key_u32(&k, doc);
     if (is_new)
-        wr_append_bytes(wr, &T_SEARCH_DOCUMENT, &k, bytes, len);
+        wr_append_bytes(wr, &T_SEARCH_DOCUMENT, &k, bytes, (size_t)(end - bytes));
     else
-        wr_put_bytes(wr, &T_SEARCH_DOCUMENT, &k, bytes, len);
+        wr_put_bytes(wr, &T_SEARCH_DOCUMENT, &k, bytes, (size_t)(end - bytes));
 }
 
 /* ---- put and delete ---- */
 
-/* The facets a document has now; their bytes are copied to the scratch arena. */
-static int stored_facets(struct wr *wr, struct batch *b, uint32_t doc, struct facets *ret)
+/* The facets and the words' numbers that a document has now; their bytes are copied to the scratch arena. */
+static int stored_record(struct wr *wr, struct batch *b, uint32_t doc, struct facets *ret,
+                         struct slice *ret_words)
 {
     struct key k = KEY_INIT;
     struct slice bytes, key, rest;
@@ -369,7 +360,8 @@ static int stored_facets(struct wr *wr, struct batch *b, uint32_t doc, struct fa
             return -EBADMSG;
         add_facet(ret, &f);
     }
-    return rest.len == 0 ? 0 : -EBADMSG;
+    *ret_words = rest;
+    return 0;
 }
 
 static int check(const struct search_document *d)
@@ -401,6 +393,7 @@ static void begin(struct wr *wr, struct batch *b)
 static int put(struct wr *wr, struct batch *b, const struct search_document *d)
 {
     struct facets from = { .n = 0 }, to = { .all = { ALL }, .n = 1 };
+    struct slice old = { 0 };
     size_t words = 0;
     int r = 0;
 
@@ -413,7 +406,7 @@ static int put(struct wr *wr, struct batch *b, const struct search_document *d)
     if (is_new)
         document->number = b->next_document++;
     else
-        r = stored_facets(wr, b, document->number, &from);
+        r = stored_record(wr, b, document->number, &from, &old);
     if (r < 0)
         return r;
     const uint32_t doc = document->number;
@@ -423,7 +416,7 @@ static int put(struct wr *wr, struct batch *b, const struct search_document *d)
             return wr_status(wr);
     if (b->n_document > 0)
         qsort(b->document, b->n_document, sizeof(struct word *), compare_numbers);
-    r = change_words(wr, b, doc);
+    r = change_words(wr, b, doc, old);
     if (r < 0)
         return r;
     for (struct changes *c = b->touched; c; c = c->next)
@@ -434,8 +427,7 @@ static int put(struct wr *wr, struct batch *b, const struct search_document *d)
                            d->facets[i].column,
                            { (const uint8_t *)d->facets[i].value, strlen(d->facets[i].value) } });
     change_facets(wr, b, doc, &from, &to);
-    put_words_of(wr, b, doc, is_new);
-    put_record(wr, doc, d->key, &to, is_new);
+    put_record(wr, b, doc, d->key, &to, is_new);
     return wr_status(wr);
 }
 
@@ -460,22 +452,21 @@ static int delete (struct wr *wr, struct batch *b, struct slice key)
 {
     struct facets from, none = { .n = 0 };
     struct key k = KEY_INIT;
+    struct slice old;
 
     struct document *document = batch_document(wr, b, key);
     if (!document || document->number == 0)
         return wr_status(wr);
     const uint32_t doc = document->number;
-    int r = stored_facets(wr, b, doc, &from);
+    int r = stored_record(wr, b, doc, &from, &old);
     if (r < 0)
         return r;
-    r = change_words(wr, b, doc);
+    r = change_words(wr, b, doc, old);
     if (r < 0)
         return r;
     change_facets(wr, b, doc, &from, &none);
     document->number = 0;
-    key_u32(&k, doc);
-    wr_delete(wr, &T_SEARCH_WORDS_OF, &k);
-    wr_delete(wr, &T_SEARCH_DOCUMENT, &k);
+    wr_delete(wr, &T_SEARCH_DOCUMENT, key_u32(&k, doc));
     return wr_status(wr);
 }
 

@@ -47,6 +47,21 @@ void search_word_key(const char *word, struct key *ret)
         key_text_prefix(ret, word);
 }
 
+/* How much of the folded stem's start and end the stem has, each plus 1 so that no byte is zero, and what is between. */
+static void put_difference(struct key *k, const char *folded, const char *stem)
+{
+    size_t folded_len = strlen(folded), len = strlen(stem), before = 0, after = 0;
+
+    while (before < folded_len && before < len && folded[before] == stem[before])
+        before++;
+    while (after < folded_len - before && after < len - before &&
+           folded[folded_len - 1 - after] == stem[len - 1 - after])
+        after++;
+    key_u8(key_u8(k, (uint8_t)(before + 1)), (uint8_t)(after + 1));
+    for (size_t i = before; i < len - after; i++)
+        key_u8(k, (uint8_t)stem[i]);
+}
+
 void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len)
 {
     char stem[TEXT_WORD_BYTES + 1], folded[DICTIONARY_FOLDED_BYTES + 1];
@@ -56,7 +71,7 @@ void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len)
     key_u8(key_text_prefix(ret, folded), 0);
     *ret_folded_len = ret->len;
     if (strcmp(folded, stem) != 0)
-        key_text_prefix(ret, stem);
+        put_difference(ret, folded, stem);
     key_u8(ret, 0);
 }
 
