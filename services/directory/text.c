@@ -7,31 +7,15 @@
 #include <string.h>
 #include <unicode/uchar.h>
 #include <unicode/ucol.h>
-#include <unicode/unorm2.h>
 #include <unicode/ustring.h>
-#include <unicode/utf8.h>
 
+#include "common/text.h"
 #include "common/utf8.h"
 
-enum {
-    UNITS_IN = 512,
-    UNITS_OUT = 2048,
-    POINTS_KNOWN = 0x250, /* Latin with all its letters, each of which two bytes encode */
-    FOLDED_MAX = 4,       /* code points that one of them folds to */
-};
-
-/* What a code point does in a folded name. */
-enum role { ROLE_OF_LETTER, ROLE_OF_MARK, ROLE_OF_BREAK, ROLE_OF_SPACE };
+enum { UNITS_IN = 512, SORT_ROOM = 4096 };
 
 /* Opened once and only read afterwards: opening a collator takes a hundred times as long as using it. */
 static UCollator *swedish;
-static const UNormalizer2 *decomposer;
-static struct folded_point {
-    uint8_t n;
-    uint16_t points[FOLDED_MAX];
-    uint8_t roles[FOLDED_MAX];
-} folded_points
-    [POINTS_KNOWN]; /* what each of the first code points folds to: nearly every name is made of these */
 static pthread_once_t opened = PTHREAD_ONCE_INIT;
 
 /* Longer text is cut: no name is, since the proto bounds them. */
@@ -43,32 +27,20 @@ static int32_t to_units(const char *text, UChar units[UNITS_IN])
     return len < UNITS_IN ? len : UNITS_IN;
 }
 
-/* The next code point. (ICU's macros do this, but not without sign conversions.) */
-static uint32_t next_code_point(const UChar *units, int32_t n, int32_t *at)
+static void open_icu(void)
 {
-    uint32_t c = units[(*at)++];
-    if (c >= 0xd800 && c < 0xdc00 && *at < n && units[*at] >= 0xdc00 && units[*at] < 0xe000)
-        c = 0x10000 + ((c - 0xd800) << 10) + (units[(*at)++] - 0xdc00U);
-    return c;
+    UErrorCode status = U_ZERO_ERROR;
+    swedish = ucol_open("sv", &status);
 }
 
-/* Returns false when the code point no longer fits. */
-static bool put(struct text_folded *f, size_t *len, uint32_t c)
-{
-    uint8_t bytes[U8_MAX_LENGTH];
-    int32_t n = 0;
-    U8_APPEND_UNSAFE(bytes, n, c);
-    if (*len + (size_t)n > TEXT_FOLD_MAX)
-        return false;
-    memcpy(f->text + *len, bytes, (size_t)n);
-    *len += (size_t)n;
-    return true;
-}
+/* What a code point does in a folded name. */
+enum role { ROLE_OF_LETTER, ROLE_OF_MARK, ROLE_OF_BREAK, ROLE_OF_SPACE };
 
 static enum role role_of(uint32_t c)
 {
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+        return ROLE_OF_LETTER;
     uint32_t category = U_MASK(u_charType((UChar32)c));
-
     if (category & U_GC_M_MASK)
         return ROLE_OF_MARK;
     if (category & (U_GC_P_MASK | U_GC_S_MASK | U_GC_C_MASK))
@@ -76,128 +48,59 @@ static enum role role_of(uint32_t c)
     return category & U_GC_Z_MASK ? ROLE_OF_SPACE : ROLE_OF_LETTER;
 }
 
-/* A name on its way into its folded form. */
-struct folding {
-    struct text_folded *to;
-    size_t len;
-    bool space, word, full;
-};
-
-static void fold_point(struct folding *f, uint32_t c, enum role role)
+/* The code point at `p`, in UTF-8 that is known to be right. Returns how many bytes it takes. */
+static size_t decode(const char *p, uint32_t *ret)
 {
-    if (role == ROLE_OF_MARK || f->full)
-        return;
-    if (role != ROLE_OF_LETTER) {
-        f->word = true;
-        f->space = f->space || role == ROLE_OF_SPACE;
-        return;
-    }
-    if (f->space && f->len > 0 && !put(f->to, &f->len, ' ')) {
-        f->full = true;
-        return;
-    }
-    f->space = false;
-    size_t at = f->len;
-    if (!put(f->to, &f->len, c)) {
-        f->full = true;
-        return;
-    }
-    if (f->word && f->to->n_words < TEXT_WORDS_MAX)
-        f->to->words[f->to->n_words++] = (uint16_t)at;
-    f->word = false;
+    uint8_t lead = (uint8_t)p[0];
+    size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    uint32_t c = n == 1 ? lead : lead & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | ((uint8_t)p[i] & 0x3fu);
+    *ret = c;
+    return n;
 }
 
-/* Case folding first, then decomposition: both look at one code point at a time, but for the order of marks, which are dropped. */
-static int32_t fold_units(const UChar *in, int32_t n, UChar out[UNITS_OUT])
+/* Appends a code point's bytes. False: they no longer fit. */
+static bool put(struct text_folded *f, size_t *len, const char *bytes, size_t n)
 {
-    UChar lower[UNITS_OUT];
-    UErrorCode status = U_ZERO_ERROR;
-
-    n = u_strFoldCase(lower, UNITS_OUT, in, n, U_FOLD_CASE_DEFAULT, &status);
-    if (U_SUCCESS(status))
-        n = unorm2_normalize(decomposer, lower, n, out, UNITS_OUT, &status);
-    return U_SUCCESS(status) ? n : 0;
-}
-
-static void fold_any(const char *name, struct folding *f)
-{
-    UChar in[UNITS_IN], out[UNITS_OUT];
-
-    int32_t n = fold_units(in, to_units(name, in), out);
-    for (int32_t i = 0; i < n;) {
-        uint32_t c = next_code_point(out, n, &i);
-        fold_point(f, c, role_of(c));
-    }
-}
-
-/* The code point at *at if it is among those known; else 0, as at the end. */
-static uint32_t known_point(const uint8_t **at)
-{
-    const uint8_t *p = *at;
-
-    if (p[0] < 0x80) {
-        *at = p + 1;
-        return p[0];
-    }
-    if (p[0] < 0xc2 || p[0] > 0xc8 || (p[1] & 0xc0) != 0x80)
-        return 0;
-    uint32_t c = (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
-    *at = p + 2;
-    return c;
-}
-
-/* False when the name holds more than that, or is so long that fold_any() would cut it. */
-static bool fold_known(const char *name, struct folding *f)
-{
-    const uint8_t *p = (const uint8_t *)name, *end = p + strnlen(name, UNITS_IN);
-
-    if (*end)
+    if (*len + n > TEXT_FOLD_MAX)
         return false;
-    while (p < end) {
-        uint32_t c = known_point(&p);
-        if (c == 0 || c >= POINTS_KNOWN)
-            return false;
-        const struct folded_point *folded = &folded_points[c];
-        for (int i = 0; i < folded->n; i++)
-            fold_point(f, folded->points[i], folded->roles[i]);
-    }
+    memcpy(f->text + *len, bytes, n);
+    *len += n;
     return true;
 }
 
-static void learn_points(void)
-{
-    for (uint32_t c = 1; c < POINTS_KNOWN; c++) {
-        struct folded_point *folded = &folded_points[c];
-        UChar in[1] = { (UChar)c }, out[UNITS_OUT];
-        int32_t n = fold_units(in, 1, out);
-        for (int32_t i = 0; i < n && i < FOLDED_MAX; i++) {
-            folded->points[i] = out[i]; /* none is beyond the sixteen bits of a unit */
-            folded->roles[i] = (uint8_t)role_of(out[i]);
-            folded->n++;
-        }
-    }
-}
-
-static void open_icu(void)
-{
-    UErrorCode status = U_ZERO_ERROR;
-    swedish = ucol_open("sv", &status);
-    decomposer = unorm2_getNFDInstance(&status);
-    learn_points();
-}
-
+/* The fold is common/text's; left out here is what tells no two names apart: punctuation, and all spaces but one. */
 void text_fold(const char *name, struct text_folded *ret)
 {
-    struct folding f = { .to = ret, .word = true };
+    char folded[TEXT_CASEFOLD_MAX * 3];
+    size_t n = text_casefold(name, strnlen(name, TEXT_CASEFOLD_MAX), true, folded, sizeof(folded));
+    size_t len = 0, next = 0;
+    bool space = false, word = true;
 
-    pthread_once(&opened, open_icu);
     ret->n_words = 0;
-    if (!fold_known(name, &f)) {
-        f = (struct folding) { .to = ret, .word = true };
-        ret->n_words = 0;
-        fold_any(name, &f);
+    for (size_t i = 0; i < n; i = next) {
+        uint32_t c;
+        next = i + decode(folded + i, &c);
+        enum role role = role_of(c);
+        if (role == ROLE_OF_MARK)
+            continue;
+        if (role != ROLE_OF_LETTER) {
+            word = true;
+            space = space || role == ROLE_OF_SPACE;
+            continue;
+        }
+        if (space && len > 0 && !put(ret, &len, " ", 1))
+            break;
+        space = false;
+        size_t at = len;
+        if (!put(ret, &len, folded + i, next - i))
+            break;
+        if (word && ret->n_words < TEXT_WORDS_MAX)
+            ret->words[ret->n_words++] = (uint16_t)at;
+        word = false;
     }
-    ret->text[f.len] = '\0';
+    ret->text[len] = '\0';
 }
 
 size_t text_sort_key(const char *name, uint8_t ret[TEXT_SORT_MAX])
@@ -205,7 +108,7 @@ size_t text_sort_key(const char *name, uint8_t ret[TEXT_SORT_MAX])
     pthread_once(&opened, open_icu);
     UChar units[UNITS_IN];
     int32_t n = to_units(name, units);
-    uint8_t key[UNITS_OUT * 2];
+    uint8_t key[SORT_ROOM];
     int32_t len = ucol_getSortKey(swedish, units, n, key, sizeof(key));
     if (len <= 0)
         return 0;

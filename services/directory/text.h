@@ -15,7 +15,8 @@ enum {
     TEXT_SORT_MAX = 160, /* bytes of a sort key that count; the slug decides between equals */
 };
 
-/* A name without case, accents and punctuation, single spaces between words: "S.P.E.S. i Skåne" is "spes i skane". */
+/* A name as common/text folds it (no case, no accents), without punctuation and with single spaces: "S.P.E.S. i Skåne" is
+ * "spes i skane". */
 struct text_folded {
     char text[TEXT_FOLD_MAX + 1];
     uint16_t words[TEXT_WORDS_MAX]; /* where each word begins; one begins after punctuation, too */
