@@ -159,7 +159,8 @@ int dictionary_find(const struct rd *rd, const struct key *key, uint32_t *ret_nu
 
 bool word_text_read(struct slice bytes, struct slice ret[TEXT_BLOCK_WORDS])
 {
-    const uint8_t *p = bytes.data, *end = p + bytes.len;
+    const uint8_t *p = bytes.data,
+                  *end = bytes.len ? p + bytes.len : p; /* of no bytes there is no address */
     size_t i = 0;
 
     for (; p < end && i < TEXT_BLOCK_WORDS; i++) {

@@ -547,7 +547,7 @@ int seek(const struct query_in *in, const struct seek_request *request, struct s
     size_t skip = in_window ? request->offset : 0;
     if (skip > ret->result.n_hits)
         skip = ret->result.n_hits;
-    ret->hits = ret->result.hits + skip;
+    ret->hits = skip ? ret->result.hits + skip : ret->result.hits;
     ret->n_hits = ret->result.n_hits - skip;
     if (ret->n_hits > request->limit)
         ret->n_hits = request->limit;
