@@ -458,6 +458,11 @@ static bool join_pieces(struct core_call *call)
     return true;
 }
 
+void query_answer_stored(const struct query_in *in, struct slice packed)
+{
+    in->pieces->whole = packed;
+}
+
 void core_query(struct core *c, const struct method *m, const struct rd *state,
                 struct arena *scratch, int64_t now_ms, struct service *service,
                 struct core_call *call)
@@ -490,6 +495,6 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
         status_finish(&call->status);
     else if (!core_pack_reply(call, response))
         call->failure = "the response is too large";
-    else if (call->pieces.n > 0 && !call->takes_pieces && !join_pieces(call))
+    else if (!call->takes_pieces && wire_pieces_len(&call->pieces) > 0 && !join_pieces(call))
         core_fail(call, ENOMEM, "joining the answer");
 }

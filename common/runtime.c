@@ -236,7 +236,8 @@ int runtime_read_events(const struct query_in *in, const ReadEventsRequest *req,
             return rc;
     }
     res->next = r.next;
-    *in->pieces = (struct wire_pieces) { r.found.counted, r.found.n, r.found.bytes };
+    *in->pieces =
+        (struct wire_pieces) { .counted = r.found.counted, .n = r.found.n, .bytes = r.found.bytes };
     return 0;
 }
 

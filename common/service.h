@@ -53,6 +53,10 @@ struct query_in {
         *pieces; /* what the answer carries besides the response, straight from the snapshot */
 };
 
+/* Answers with a stored message, as the response's field 1, which the response itself leaves out. The bytes go from the snapshot
+ * into the reply, neither unpacked nor packed again. */
+void query_answer_stored(const struct query_in *in, struct slice packed);
+
 /* What a decision came to: a refusal in `status`, or the events in order. A refusal drops its events. */
 struct outcome {
     struct status status;

@@ -89,6 +89,17 @@ int store_dbi(const struct store *s, const struct table *t, MDB_dbi *ret)
     return dbi_by_name(s, t, ret);
 }
 
+enum { LINE_BYTES = 64, SOON_BYTES = 512 };
+
+/* Whoever looks a value up reads it next, and it is rarely in the processor's cache: its lines are asked for side by side. */
+static void fetch(const MDB_val *value)
+{
+    const char *at = value->mv_data;
+
+    for (size_t i = 0; i < value->mv_size && i < SOON_BYTES; i += LINE_BYTES)
+        __builtin_prefetch(at + i);
+}
+
 int rd_get_bytes(const struct rd *rd, const struct table *t, const struct key *k, struct slice *ret)
 {
     MDB_dbi dbi;
@@ -105,6 +116,7 @@ int rd_get_bytes(const struct rd *rd, const struct table *t, const struct key *k
     r = store_errno(mdb_get(rd->txn, dbi, &key, &value));
     if (r < 0)
         return r;
+    fetch(&value);
     *ret = (struct slice) { value.mv_data, value.mv_size };
     return 0;
 }

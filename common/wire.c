@@ -166,11 +166,18 @@ static size_t header_len(const struct wire_reply *r)
 
 size_t wire_pieces_len(const struct wire_pieces *pieces)
 {
-    return pieces->n + pieces->bytes; /* a tag of one byte each */
+    size_t whole = pieces->whole.data ? message_len(pieces->whole.len) : 0;
+
+    return whole + pieces->n + pieces->bytes; /* a tag of one byte each */
 }
 
 uint8_t *wire_put_pieces(uint8_t *to, const struct wire_pieces *pieces)
 {
+    if (pieces->whole.data) {
+        to = put_start(to, 1, pieces->whole.len);
+        memcpy(to, pieces->whole.data, pieces->whole.len);
+        to += pieces->whole.len;
+    }
     for (size_t i = 0; i < pieces->n; i++) {
         *to++ = 1 << 3 | PACKED_LEN;
         memcpy(to, pieces->counted[i].data, pieces->counted[i].len);

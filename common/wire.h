@@ -25,11 +25,13 @@ int wire_count_calls(struct slice frame, size_t *ret_count) must_check;
  * fault is in `ret`, and the next call can be taken. */
 int wire_next_call(struct slice *rest, struct wire_call *ret) must_check;
 
-/* Packed messages for field 1 of a reply's body, which is repeated: each with its length before it, as it lies somewhere
+/* Packed messages for field 1 of a reply's body, mostly a repeated one: each with its length before it, as it lies somewhere
  * else (the log). They are copied once, into the frame. */
 struct wire_pieces {
     const struct slice *counted;
     size_t n, bytes; /* `bytes`: of all together */
+    struct slice
+        whole; /* instead: the one message of a field 1 that is not repeated, without its length; data NULL: none */
 };
 /* Bytes they take as fields. */
 size_t wire_pieces_len(const struct wire_pieces *pieces);

@@ -162,17 +162,24 @@ static void replies_are_read_by_protobuf_as_we_wrote_them(void **state)
                                      { (const uint8_t *)"\0", 1 } };
     const struct wire_reply in_pieces = {
         .body = { (const uint8_t *)"\x10\x05", 2 }, /* field 2 */
-        .pieces = { counted, 2, 5 },
+        .pieces = { .counted = counted, .n = 2, .bytes = 5 },
     };
+    const struct wire_reply in_one_piece = {
+        .body = { (const uint8_t *)"\x10\x05", 2 },
+        .pieces = { .whole = { (const uint8_t *)body, 200 } },
+    };
+    const struct wire_reply of_nothing = { .pieces = { .whole = { (const uint8_t *)"", 0 } } };
 
     wire_put_reply(&frame, &refused);
     wire_put_reply(&frame, &answered);
     wire_put_reply(&frame, &empty);
     wire_put_reply(&frame, &in_pieces);
+    wire_put_reply(&frame, &in_one_piece);
+    wire_put_reply(&frame, &of_nothing);
     assert_false(frame.failed);
     Fokus__Wire__V1__Replies *all = fokus__wire__v1__replies__unpack(NULL, frame.len, frame.data);
     assert_non_null(all);
-    assert_int_equal(all->n_replies, 4);
+    assert_int_equal(all->n_replies, 6);
     const Fokus__Wire__V1__ReplyHeader *h = all->replies[0]->header;
     assert_true(h->call_id == 1ull << 60);
     assert_int_equal(h->status, 3);
@@ -190,6 +197,12 @@ static void replies_are_read_by_protobuf_as_we_wrote_them(void **state)
     assert_non_null(all->replies[2]->header);
     assert_int_equal(all->replies[3]->body.len, 9);
     assert_memory_equal(all->replies[3]->body.data, "\x10\x05\x0a\3one\x0a\0", 9);
+    /* field 2, then field 1 of 200 bytes */
+    assert_int_equal(all->replies[4]->body.len, 2 + 1 + 2 + 200);
+    assert_memory_equal(all->replies[4]->body.data, "\x10\x05\x0a\xc8\x01", 5);
+    assert_memory_equal(all->replies[4]->body.data + 5, body, 200);
+    assert_int_equal(all->replies[5]->body.len, 2);
+    assert_memory_equal(all->replies[5]->body.data, "\x0a\x00", 2);
     fokus__wire__v1__replies__free_unpacked(all, NULL);
     buf_free(&frame);
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/packed.h"
 #include "services/directory/filter.h"
 #include "services/directory/page.h"
 
@@ -12,21 +13,40 @@ static int refuse_unknown(struct status *status, const char *slug)
     return status_refuse(status, CODE_NOT_FOUND, "slug: there is no organisation '%s'", slug);
 }
 
+enum { FIELD_STATE = 16 }; /* of Organisation */
+
+/* Whether a stored organisation stands for itself. One that was merged does not; for one that is damaged the answer is no as
+ * well, since who unpacks it then finds that out. */
+static bool stands_for_itself(struct slice stored)
+{
+    struct packed_field field = { 0 };
+    bool merged = false;
+    int r;
+
+    while ((r = packed_take(&stored, &field)) > 0)
+        if (field.number == FIELD_STATE)
+            merged = field.value == ORGANISATION_STATE_MERGED;
+    return r == 0 && !merged;
+}
+
+/* The one query that everybody makes: what is stored is the answer. */
 int directory_get_organisation(const struct query_in *in, const GetOrganisationRequest *req,
                                GetOrganisationResponse *res, struct status *status)
 {
-    Organisation *o;
-    int r = organisation_find(in->state, req->slug, &o);
+    struct slice stored;
+    int r = rd_get_bytes(in->state, &T_ORGANISATION, KEY_TEXT(req->slug), &stored);
     if (r == -ENOENT)
         return refuse_unknown(status, req->slug);
-    if (r == 0 && o->state == ORGANISATION_STATE_MERGED) {
-        res->redirected_from = req->slug;
-        r = organisation_resolve(in->state, req->slug, &o);
-    }
     if (r < 0)
         return r;
-    res->organisation = o;
-    return 0;
+    if (stands_for_itself(stored)) {
+        query_answer_stored(in, stored);
+        return 0;
+    }
+    r = organisation_resolve(in->state, req->slug, &res->organisation);
+    if (r == 0)
+        res->redirected_from = req->slug;
+    return r;
 }
 
 /* ---- lists ---- */
