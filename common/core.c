@@ -1,6 +1,6 @@
 /* core.c - opens a service's store, finds its methods, admits calls and answers queries.
  *
- * Commands are in core_commands.c and core_record.c, folding and replay in core_replay.c, damaged tables in core_rebuild.c,
+ * Commands are in core_commands.c and core_record.c, the walk along the log in core_chain.c, folding and replay in core_replay.c, damaged tables in core_rebuild.c,
  * verify in core_verify.c.
  *
  * Admission is the same for queries and commands, in this order: the access rule (so that a stranger learns nothing
@@ -156,28 +156,18 @@ static int create_log(struct core *c, struct err *err)
     return wr_commit(wr, &unknown, err);
 }
 
-/* Walks the last `count` records (0: all) up to the stored head. */
+/* Checks the last `count` records (0: all) up to the stored head. */
 static int check_chain(struct core *c, const struct rd *rd, uint64_t count, struct progress *p,
                        struct err *err)
 {
-    struct log_head end, head;
+    struct log_head end;
 
     enum log_rc rc = log_head(rd, &end);
     if (rc != LOG_OK)
         return err_set(err, EBADMSG, "the log's head cannot be read: %s", log_rc_name(rc));
     memcpy(c->log_id, end.log_id, sizeof c->log_id);
-
     uint64_t from = count && count < end.record ? end.record - count + 1 : 1;
-    arena_reset(c->fold);
-    int r = chain_prime(rd, &end, from, c->fold, &head, err);
-    while (r == 0 && head.record < end.record) {
-        Fokus__Event__V1__Record *record;
-        struct slice bytes;
-        arena_reset(c->fold);
-        r = chain_next(rd, &head, c->fold, &record, &bytes, err);
-        progress_show(p, head.record - from + 1, end.record - from + 1);
-    }
-    return r < 0 ? r : chain_end(rd, &head, &end, err);
+    return chain_check(c->store, rd, &end, from, p, err);
 }
 
 /* The log's state: made when new, else its chain checked. */

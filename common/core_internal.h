@@ -1,4 +1,4 @@
-/* core_internal.h - what core.c, core_commands.c, core_record.c, core_replay.c, core_rebuild.c and core_verify.c share. Nobody else includes it. */
+/* core_internal.h - what core.c, core_chain.c, core_commands.c, core_record.c, core_replay.c, core_rebuild.c and core_verify.c share. Nobody else includes it. */
 #pragma once
 #include <stdatomic.h>
 
@@ -100,7 +100,9 @@ bool batch_record_reply(struct batch *b, const struct core_call *call, const cha
 /* What tells one request from another under the same key. */
 void core_hash_request(const struct core_call *call, uint8_t ret[LOG_HASH_BYTES]);
 
-/* ---- the log's chain (core_replay.c) ---- */
+/* ---- the log's chain (core_chain.c) ---- */
+
+struct progress;
 
 /* The head as it stood before record `from`. */
 int chain_prime(const struct rd *rd, const struct log_head *end, uint64_t from, struct arena *arena,
@@ -111,6 +113,9 @@ int chain_next(const struct rd *rd, struct log_head *head, struct arena *arena,
 /* -EBADMSG when the walk did not end where the stored head says. */
 int chain_end(const struct rd *rd, const struct log_head *walked, const struct log_head *end,
               struct err *err) must_check;
+/* All of it from record `from` up to the head `end`, in two threads when it is long. */
+int chain_check(struct store *store, const struct rd *rd, const struct log_head *end, uint64_t from,
+                struct progress *p, struct err *err) must_check;
 
 /* ---- folding records into tables (core_replay.c): the same code live, on replay and in verify ---- */
 

@@ -1,4 +1,4 @@
-/* core_replay.c - walks the log's chain and folds records into tables.
+/* core_replay.c - folds the log's records into tables.
  *
  * There is one fold: what a commit does to the tables live, a replay after a new schema number and verify's replay
  * do through the same functions. In a record the order is: due replies leave, events are applied, replies are stored.
@@ -27,80 +27,6 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
         return;
     p->last_ms = ms;
     p->call(p->arg, done, total);
-}
-
-/* ---- the chain ---- */
-
-static int read_record(const struct rd *rd, uint64_t number, struct arena *arena,
-                       Fokus__Event__V1__Record **ret, struct slice *ret_bytes, struct err *err)
-{
-    enum log_rc rc = log_read(rd, number, ret_bytes);
-
-    if (rc == LOG_BROKEN)
-        return err_set(err, EIO, "record %" PRIu64 " cannot be read", number);
-    if (rc != LOG_OK)
-        return err_set(err, EBADMSG, "record %" PRIu64 " is missing (%s)", number, log_rc_name(rc));
-    *ret = fokus__event__v1__record__unpack(arena_pb(arena), ret_bytes->len, ret_bytes->data);
-    if (*ret)
-        return 0;
-    if (arena_failed(arena))
-        return err_set(err, ENOMEM, "no memory to read record %" PRIu64, number);
-    return err_set(err, EBADMSG, "record %" PRIu64 " holds no record", number);
-}
-
-int chain_prime(const struct rd *rd, const struct log_head *end, uint64_t from, struct arena *arena,
-                struct log_head *ret, struct err *err)
-{
-    struct log_head head = { .next_sequence = 1 };
-    Fokus__Event__V1__Record *before;
-    struct slice bytes;
-
-    memcpy(head.log_id, end->log_id, sizeof head.log_id);
-    if (from > 1) {
-        int r = read_record(rd, from - 1, arena, &before, &bytes, err);
-        if (r < 0)
-            return r;
-        head.record = from - 1;
-        head.next_sequence = before->first_sequence + before->n_events;
-        log_hash(bytes.data, bytes.len, head.hash);
-    }
-    *ret = head;
-    return 0;
-}
-
-int chain_next(const struct rd *rd, struct log_head *head, struct arena *arena,
-               Fokus__Event__V1__Record **ret, struct slice *ret_bytes, struct err *err)
-{
-    int r = read_record(rd, head->record + 1, arena, ret, ret_bytes, err);
-
-    if (r < 0)
-        return r;
-    struct err why = { "" };
-    enum log_rc rc = log_check(head, *ret, ret_bytes->data, ret_bytes->len, &why);
-    if (rc != LOG_OK)
-        return err_set(err, EBADMSG, "record %" PRIu64 " does not fit the chain: %s",
-                       head->record + 1, why.text[0] ? why.text : log_rc_name(rc));
-    return 0;
-}
-
-int chain_end(const struct rd *rd, const struct log_head *walked, const struct log_head *end,
-              struct err *err)
-{
-    struct slice beyond;
-
-    if (memcmp(walked->hash, end->hash, sizeof end->hash) != 0)
-        return err_set(err, EBADMSG,
-                       "record %" PRIu64 " is not the one that was stored: its hash is another",
-                       end->record);
-    if (walked->next_sequence != end->next_sequence)
-        return err_set(err, EBADMSG,
-                       "after record %" PRIu64 " the next event is %" PRIu64
-                       ", but the log's head says %" PRIu64,
-                       end->record, walked->next_sequence, end->next_sequence);
-    if (log_read(rd, end->record + 1, &beyond) == LOG_OK)
-        return err_set(err, EBADMSG, "record %" PRIu64 " lies beyond the log's head",
-                       end->record + 1);
-    return 0;
 }
 
 /* ---- stored replies ---- */

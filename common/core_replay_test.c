@@ -197,6 +197,32 @@ static void a_tampered_record_is_found_at_start(void **state)
     }
 }
 
+/* Two threads check it, from the start and from the middle. */
+static void a_tampered_record_of_a_long_log_is_found_wherever_it_is(void **state)
+{
+    static const uint64_t records[] = { 1, 2, 50, 51, 52, 100, 101 };
+    struct core_fixture *f = *state;
+    struct core *core;
+
+    for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+        struct err err = { "" };
+        char name[40];
+        fill(f, 101);
+        tamper(f, records[i]);
+        close_core(f);
+        assert_int_equal(core_open_scratch(&core, &notes_service, f->path, &err), -EBADMSG);
+        /* It is the next one that tells, and of the last the head. */
+        (void)snprintf(name, sizeof name, "record %d ",
+                       (int)(records[i] < 101 ? records[i] + 1 : 101));
+        assert_non_null(strstr(err.text, name));
+        remove_store(f->path);
+        open_core(f, &notes_service);
+    }
+    fill(f, 101);
+    restart(f, &notes_service);
+    close_core(f);
+}
+
 static void only_the_last_records_are_checked_when_so_asked(void **state)
 {
     struct core_fixture *f = *state;
@@ -377,6 +403,7 @@ int main(void)
         CORE_TEST(a_resumed_replay_does_not_begin_anew),
 #endif
         CORE_TEST(a_tampered_record_is_found_at_start),
+        CORE_TEST(a_tampered_record_of_a_long_log_is_found_wherever_it_is),
         CORE_TEST(only_the_last_records_are_checked_when_so_asked),
         CORE_TEST(a_tampered_record_is_found_by_verify),
         CORE_TEST(a_gap_is_found),
