@@ -218,6 +218,7 @@ struct variant {
     size_t len; /* with the zero after it */
     struct list list;
     size_t room;
+    bool exact; /* others do not count */
 };
 
 /* Adds what was read of a variant to the word's list. */
@@ -228,7 +229,7 @@ static int close_variant(struct lists *ls, struct variant *v, const struct key *
     bool same = v->len == own_len && memcmp(v->text, term->bytes + folded_len, own_len) == 0;
     bool without_dots = own_len == 1;
 
-    if (v->list.n == 0)
+    if (v->list.n == 0 || (v->exact && !same))
         return 0;
     v->list.percent = same ? SAME : without_dots ? DOTS_LEFT_OUT : OTHER_DOTS;
     v->list.documents = v->list.n + word->documents;
@@ -241,12 +242,12 @@ static int close_variant(struct lists *ls, struct variant *v, const struct key *
     return 0;
 }
 
-/* Reads all terms with this prefix of the key, variants of one folded stem. */
+/* Reads all terms with this prefix of the key, variants of one folded stem; with `exact` none but the term itself. */
 static int read_variants(struct lists *ls, const struct key *term, const struct key *prefix,
-                         struct list *ret)
+                         bool exact, struct list *ret)
 {
     const size_t folded_len = prefix->len;
-    struct variant v = { .len = 0 };
+    struct variant v = { .exact = exact };
     unsigned variants = 0;
     struct scan s;
     int r = 0;
@@ -294,12 +295,14 @@ int list_read(struct lists *ls, const char *word, struct list *ret)
     search_term_key(word, &term, &folded_len);
     prefix = term;
     prefix.len = (uint16_t)folded_len;
-    int r = read_variants(ls, &term, &prefix, ret);
+    /* Who writes a word with its dots does not mean one without: "hår" is not "har". */
+    bool exact = term.len > folded_len + 1 && text_is_known(word);
+    int r = read_variants(ls, &term, &prefix, exact, ret);
     if (r < 0 || ret->n > 0)
         return r;
     /* Without its dots a word may look like an inflection: "liden" for "lidén", which is a stem. */
     search_plain_key(word, &prefix);
-    return prefix.len == folded_len ? 0 : read_variants(ls, &prefix, &prefix, ret);
+    return exact || prefix.len == folded_len ? 0 : read_variants(ls, &prefix, &prefix, false, ret);
 }
 
 int list_intersect(struct lists *ls, const struct list *lists, size_t n, struct list *ret)

@@ -34,6 +34,7 @@ enum {
     JOINED_LETTERS = 3, /* of each of the two; bytes */
     TYPE_AHEAD_LETTERS = 2,
     STEMS_MAX = 96,
+    SOME_PARTS = TEXT_PARTS_MAX * 2,
 };
 
 /* What a document is worth by each of the ways, against the word itself. */
@@ -44,6 +45,7 @@ enum {
 #define BY_TYPO     0.7F
 #define BY_TYPO_TWO 0.5F
 #define BY_BEGIN    0.6F
+#define BY_REST     0.5F
 #define BY_SOME     0.3F
 
 static int compare_filler(const void *word, const void *filler)
@@ -55,30 +57,46 @@ bool search_is_filler(const char *word)
 {
     static const char *const fillers[] = {
         /* in order of their bytes */
-        "a",       "alla",    "allt",  "alltid", "an",     "and",       "are",    "at",     "att",
-        "av",      "bara",    "blev",  "bli",    "blir",   "blivit",    "bör",    "can",    "de",
-        "dem",     "den",     "denna", "deras",  "dess",   "dessa",     "det",    "detta",  "dig",
-        "din",     "dina",    "ditt",  "du",     "där",    "då",        "efter",  "ej",     "eller",
-        "en",      "era",     "ert",   "ett",    "fick",   "finns",     "for",    "fram",   "from",
-        "från",    "få",      "får",   "fått",   "för",    "ganska",    "gör",    "göra",   "ha",
-        "hade",    "han",     "hans",  "har",    "has",    "have",      "hela",   "helt",   "henne",
-        "hennes",  "heter",   "hon",   "honom",  "hos",    "how",       "hur",    "här",    "i",
-        "ibland",  "icke",    "igen",  "in",     "ingen",  "ingenting", "inget",  "inom",   "inte",
-        "jag",     "ju",      "just",  "kan",    "kanske", "kom",       "komma",  "kommer", "kunde",
-        "kunna",   "man",     "med",   "mellan", "men",    "mer",       "mest",   "mig",    "min",
-        "mina",    "mindre",  "mitt",  "mot",    "my",     "mycket",    "måste",  "ni",     "nu",
-        "nyligen", "nyss",    "när",   "nästan", "någon",  "något",     "några",  "nån",    "nåt",
-        "och",     "också",   "of",    "om",     "on",     "or",        "oss",    "på",     "redan",
-        "samma",   "sedan",   "sen",   "sig",    "sin",    "sina",      "sitt",   "själv",  "ska",
-        "skall",   "skulle",  "snart", "som",    "så",     "sådan",     "sådana", "sådant", "the",
-        "there",   "till",    "tills", "to",     "under",  "upp",       "ur",     "ut",     "utan",
-        "vad",     "var",     "vara",  "varför", "varit",  "varje",     "vars",   "vart",   "vem",
-        "vems",    "vet",     "vi",    "vid",    "vilka",  "vilkas",    "vilken", "vilket", "vill",
-        "ville",   "väldigt", "vår",   "våra",   "vårt",   "what",      "where",  "which",  "who",
-        "with",    "än",      "ännu",  "är",     "även",   "åt",        "över",
+        "a",       "alla",   "allt",   "alltid",  "an",     "and",    "are",       "at",
+        "att",     "av",     "bara",   "betyder", "blev",   "bli",    "blir",      "blivit",
+        "bör",     "can",    "de",     "dem",     "den",    "denna",  "deras",     "dess",
+        "dessa",   "det",    "detta",  "dig",     "din",    "dina",   "ditt",      "du",
+        "där",     "då",     "efter",  "ej",      "eller",  "en",     "era",       "ert",
+        "ett",     "fick",   "finns",  "for",     "fram",   "from",   "från",      "få",
+        "får",     "fått",   "för",    "ganska",  "gör",    "göra",   "ha",        "hade",
+        "han",     "hans",   "har",    "has",     "have",   "hela",   "helt",      "henne",
+        "hennes",  "heter",  "hon",    "honom",   "hos",    "how",    "hur",       "här",
+        "i",       "ibland", "icke",   "igen",    "in",     "ingen",  "ingenting", "inget",
+        "innebär", "inom",   "inte",   "jag",     "ju",     "just",   "kallas",    "kan",
+        "kanske",  "kom",    "komma",  "kommer",  "kunde",  "kunna",  "man",       "med",
+        "mellan",  "men",    "menas",  "mer",     "mest",   "mig",    "min",       "mina",
+        "mindre",  "mitt",   "mot",    "my",      "mycket", "måste",  "ni",        "nu",
+        "nyligen", "nyss",   "när",    "nästan",  "någon",  "något",  "några",     "nån",
+        "nåt",     "och",    "också",  "of",      "om",     "on",     "or",        "oss",
+        "på",      "redan",  "samma",  "sedan",   "sen",    "sig",    "sin",       "sina",
+        "sitt",    "själv",  "ska",    "skall",   "skulle", "snart",  "som",       "så",
+        "sådan",   "sådana", "sådant", "the",     "there",  "till",   "tills",     "to",
+        "under",   "upp",    "ur",     "ut",      "utan",   "vad",    "var",       "vara",
+        "varför",  "varit",  "varje",  "vars",    "vart",   "vem",    "vems",      "vet",
+        "vi",      "vid",    "vilka",  "vilkas",  "vilken", "vilket", "vill",      "ville",
+        "väldigt", "vår",    "våra",   "vårt",    "what",   "where",  "which",     "who",
+        "with",    "än",     "ännu",   "är",      "även",   "åt",     "över",
     };
 
     return bsearch(word, fillers, ARRAY_LEN(fillers), sizeof(*fillers), compare_filler) != NULL;
+}
+
+bool meaning_is_generic(const struct text_token *token)
+{
+    static const char *const stems[] = {
+        "förbund",        "förening",        "organisation",
+        "patientförbund", "patientförening", "patientorganisation"
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(stems); i++)
+        if (strcmp(token->stem, stems[i]) == 0)
+            return true;
+    return false;
 }
 
 /* ---- building up ---- */
@@ -354,18 +372,24 @@ static int add_parts_said_otherwise(struct query *q, size_t at, const struct com
     return 0;
 }
 
+/* Documents with any part. Where the other of two is in no document at all, the one that is was all that could be found. */
 static int add_some(struct query *q, size_t at, const struct compound *c)
 {
-    struct list l;
+    struct list lists[SOME_PARTS];
+    float weight = BY_SOME;
+    size_t n = c->n < SOME_PARTS ? c->n : SOME_PARTS;
     int r = 0;
 
-    for (size_t i = 0; i < c->n && r == 0; i++) {
-        r = read_word(q, c->parts[i].word, &l);
-        l.factor = BY_SOME * list_rarity(&q->lists, l.documents);
-        if (r == 0)
-            r = add_list(q, &q->groups[at], l);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = read_word(q, c->parts[i].word, &lists[i]);
+        if (lists[i].n == 0 && c->n == 2)
+            weight = BY_REST;
     }
-    return r < 0 ? r : add_parts_said_otherwise(q, at, c, true, BY_SOME);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        lists[i].factor = weight * list_rarity(&q->lists, lists[i].documents);
+        r = add_list(q, &q->groups[at], lists[i]);
+    }
+    return r < 0 ? r : add_parts_said_otherwise(q, at, c, true, weight);
 }
 
 /* Two words written as one, wherever both are in the same documents. */
@@ -517,6 +541,20 @@ static size_t one_per_term(struct candidate *c, size_t n)
     return kept;
 }
 
+/* Leaves the words that begin with the token's very letters, if it is a word of the language with dots: "hår" is no beginning of "har". */
+static size_t with_dots_of(const struct text_token *t, struct candidate *c, size_t n)
+{
+    size_t kept = 0, len = strlen(t->word);
+
+    if (strcmp(t->word, t->folded) == 0 || !text_is_known(t->word))
+        return n;
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(c[i].word, t->word, len) == 0 ||
+            strncmp(c[i].word, t->stem, strlen(t->stem)) == 0)
+            c[kept++] = c[i];
+    return kept;
+}
+
 /* Words, or else words with synonyms, that begin with the folded letters. */
 static int add_begin(struct query *q, size_t at, const char *folded, float weight)
 {
@@ -532,6 +570,9 @@ static int add_begin(struct query *q, size_t at, const char *folded, float weigh
                               GUESSED_SYNONYMS, &q->dictionary, found, &n);
         return r < 0 ? r : add_synonyms_like(q, at, found, n);
     }
+    n = with_dots_of(&q->tokens[at], found, n);
+    if (n == 0)
+        return 0;
     r = add_stem(q, folded, strlen(folded), true);
     if (r < 0)
         return r;
@@ -610,7 +651,9 @@ static int add_fallbacks(struct query *q, size_t at, const struct compound *c)
         r = add_begin(q, at, folded, BY_BEGIN);
     if (r == 0 && g->n == 0 && known && strlen(stem) >= AKIN_LETTERS)
         r = add_begin(q, at, stem, BY_BEGIN); /* "utmattad" is akin to "utmattning" */
-    if (r == 0 && g->n == 0 && distance >= 1)
+    if (r < 0 || known)
+        return r; /* a word of the language was meant as it stands */
+    if (g->n == 0 && distance >= 1)
         r = add_typo(q, at, 1);
     if (r == 0 && g->n == 0 && distance >= 2)
         r = add_typo(q, at, 2);

@@ -43,12 +43,26 @@ static int read_text(struct query *q)
     return 0;
 }
 
+/* Leaves out what only says that an organisation is looked for, where other words say which, unless it is one word with its
+ * neighbour. */
+static void leave_generic(struct query *q)
+{
+    bool telling = false;
+
+    for (size_t i = 0; i < q->n_tokens; i++)
+        telling = telling || (q->counts[i] && !meaning_is_generic(&q->tokens[i]));
+    for (size_t i = 0; i < q->n_tokens && telling; i++)
+        if (q->groups[i].n == 0 && meaning_is_generic(&q->tokens[i]))
+            q->counts[i] = false;
+}
+
 static int find_words(struct query *q)
 {
-    int r = meaning_add_synonyms(q);
+    int r = meaning_add_runs(q);
 
+    leave_generic(q);
     if (r == 0)
-        r = meaning_add_runs(q);
+        r = meaning_add_synonyms(q);
     for (size_t i = 0; i < q->n_tokens && r == 0; i++) {
         bool unfinished =
             q->request->type_ahead && i + 1 == q->n_tokens && q->tokens[i].end == q->request->len;

@@ -257,6 +257,39 @@ static void test_typos(void **state)
     assert_int_equal(f->result.n_corrections, 0);
 }
 
+/* A word of the language was meant as it stands; and dots that are there were meant, too. */
+static void test_no_typos(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "report", "Rappa ord", "Den som har tid.");
+    put(f, "epilepsi", "Epilepsiförbundet", "");
+    for (int i = 0; i < 8; i++)
+        put(f, (const char *[]) { "a", "b", "c", "d", "e", "f", "g", "h" }[i], "Barn", "");
+    expect(f, "pappa", "");
+    assert_int_equal(f->result.n_corrections, 0);
+    expect(f, "hår", "");
+    ask(f, "epilepsianfall barn"); /* nothing has "anfall" */
+    assert_string_equal(hit(f, 0), "epilepsi");
+}
+
+/* "Förening" tells nobody which, unless it belongs to the word before it. */
+static void test_generic_words(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "local", "Lokalförening för nerver", "En förening");
+    put(f, "nerve", "Nervernas riksförbund", "");
+    put(f, "diabetes", "Diabetesföreningen", "");
+    put(f, "sugar", "Diabetes Sverige", "");
+    ask(f, "nerver föreningen");
+    assert_int_equal(f->result.total, 2);
+    ask(f, "diabetes föreningen");
+    assert_string_equal(hit(f, 0), "diabetes");
+    ask(f, "en förening");
+    assert_string_equal(hit(f, 0), "local");
+}
+
 static void test_type_ahead(void **state)
 {
     struct fixture *f = *state;
@@ -743,6 +776,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_typos, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_typos, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_generic_words, setup, teardown),
         cmocka_unit_test_setup_teardown(test_type_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(test_synonyms, setup, teardown),
         cmocka_unit_test_setup_teardown(test_synonyms_of_parts, setup, teardown),

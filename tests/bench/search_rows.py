@@ -59,7 +59,7 @@ def quality(bench, o, large):
 
 def report(bench, scores, judging, where, least):
     ours, peers = scores["ours"], [scores[name] for name in scores if name != "ours"]
-    judged = judging.total(score for kind, score in ours.items() if kind != judging.HOLD_OUT)
+    judged = judging.total([score for kind, score in ours.items() if kind != judging.HOLD_OUT])
     bench.row(f"search: mean reciprocal rank, judged{where}", f"{judged.mrr:.3f}", "nothing", judged.mrr, judged.mrr >= least, f">= {least}")
     bench.row(f"search: answered in the first three, judged{where}", f"{judged.top3:.3f}", "nothing", judged.top3, judged.top3 >= least, f">= {least}")
     if not where:
