@@ -7,7 +7,7 @@
  *   parts    where that is rare or absent: documents with all parts of the compound;
  *   joined   documents with both of two words that were written as one ("noaksark");
  *   begin    words that begin with it;
- *   typo     the nearest words of the dictionary ("menade du");
+ *   typo     the nearest words of the dictionary ("menade du"), unless it is a word of the language;
  *   some     documents with any part of the compound; of a dictionary word, which was hardly misspelt, before all the guesses.
  *
  * "Some parts" before "typo" was tried and is bad for other words: a misspelt compound usually has one part that is right.
@@ -639,8 +639,9 @@ static int add_fallbacks(struct query *q, size_t at, const struct compound *c)
     const struct group *g = &q->groups[at];
     const char *folded = q->tokens[at].folded;
     const char *stem = q->tokens[at].folded_stem;
-    unsigned distance = typo_distance(folded);
     bool known = text_is_known(q->tokens[at].word);
+    /* A word of the language was meant: "knät" is no "nät". */
+    unsigned distance = known ? 0 : typo_distance(folded);
     int r = 0;
 
     if (known)

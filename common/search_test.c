@@ -249,7 +249,9 @@ static void test_typos(void **state)
     expect(f, "celaiki", "celiaki"); /* two letters changed places */
     expect(f, "clutenfri", "celiaki");
     expect(f, "skoldkortelforbunet", "skold");
-    expect(f, "xap", "");           /* too short to guess */
+    expect(f, "xap", "");   /* too short to guess */
+    expect(f, "leker", ""); /* a word of the language is no misspelt "leder" */
+    expect(f, "leeder", "reuma-skane");
     ask(f, "anhörigasriksförbund"); /* two words written as one */
     assert_string_equal(hit(f, 0), "anhorig");
     ask(f, "prost"); /* not finished, and no mistake */
