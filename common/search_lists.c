@@ -242,6 +242,27 @@ static int close_variant(struct lists *ls, struct variant *v, const struct key *
     return 0;
 }
 
+/* Moves to the first term at or after `key`: one scan serves all words of the query. */
+static bool seek_term(struct lists *ls, const struct key *key)
+{
+    if (ls->scanning)
+        return scan_seek(&ls->terms, key);
+    ls->scanning = true;
+    scan_from(&ls->terms, ls->rd, &T_SEARCH_TERM, key, NULL);
+    return scan_next(&ls->terms);
+}
+
+void lists_end(struct lists *ls)
+{
+    if (ls->scanning)
+        (void)scan_end(&ls->terms); /* every reader of it has looked at its status */
+}
+
+static bool begins_with(struct slice key, const struct key *prefix)
+{
+    return key.len >= prefix->len && memcmp(key.data, prefix->bytes, prefix->len) == 0;
+}
+
 /* Reads all terms with this prefix of the key, variants of one folded stem; with `exact` none but the term itself. */
 static int read_variants(struct lists *ls, const struct key *term, const struct key *prefix,
                          bool exact, struct list *ret)
@@ -249,17 +270,18 @@ static int read_variants(struct lists *ls, const struct key *term, const struct 
     const size_t folded_len = prefix->len;
     struct variant v = { .exact = exact };
     unsigned variants = 0;
-    struct scan s;
+    struct scan *s = &ls->terms;
     int r = 0;
 
-    for (scan_prefix(&s, ls->rd, &T_SEARCH_TERM, prefix);
-         r == 0 && ls->postings_left > 0 && scan_next(&s);) {
-        if (s.key.len < folded_len + 1 + sizeof(uint32_t)) {
+    bool there = seek_term(ls, prefix);
+    for (; r == 0 && ls->postings_left > 0 && there && begins_with(s->key, prefix);
+         there = scan_next(s)) {
+        if (s->key.len < folded_len + 1 + sizeof(uint32_t)) {
             r = -EBADMSG;
             break;
         }
-        const uint8_t *text = s.key.data + folded_len;
-        size_t len = s.key.len - folded_len - sizeof(uint32_t);
+        const uint8_t *text = s->key.data + folded_len;
+        size_t len = s->key.len - folded_len - sizeof(uint32_t);
         if (len != v.len || memcmp(text, v.text, len) != 0) {
             r = close_variant(ls, &v, term, folded_len, ret);
             if (r < 0 || ++variants > VARIANTS_MAX)
@@ -271,11 +293,10 @@ static int read_variants(struct lists *ls, const struct key *term, const struct 
         }
         uint32_t first;
         memcpy(&first, text + len, sizeof(first));
-        r = append_chunk(ls, &v.list, &v.room, __builtin_bswap32(first), s.value);
+        r = append_chunk(ls, &v.list, &v.room, __builtin_bswap32(first), s->value);
     }
-    int scan_r = scan_end(&s);
     if (r == 0)
-        r = scan_r;
+        r = s->status;
     if (r == 0 && variants <= VARIANTS_MAX)
         r = close_variant(ls, &v, term, folded_len, ret);
     return r;
@@ -301,6 +322,9 @@ int list_read(struct lists *ls, const char *word, struct list *ret)
     if (r < 0 || ret->n > 0)
         return r;
     /* Without its dots a word may look like an inflection: "liden" for "lidén", which is a stem. */
+    for (const char *p = word; *p; p++)
+        if ((uint8_t)*p >= 0x80)
+            return 0;
     search_plain_key(word, &prefix);
     return exact || prefix.len == folded_len ? 0 : read_variants(ls, &prefix, &prefix, false, ret);
 }

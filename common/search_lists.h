@@ -31,8 +31,12 @@ struct lists {
     uint32_t postings_left; /* how many more this query may read, */
     uint32_t terms_left;    /* and of how many terms */
     bool cut;               /* one of these ran out */
+    struct scan terms;      /* of the table of terms, from word to word; ended by lists_end() */
+    bool scanning;
 };
 
+/* Ends what reading began. */
+void lists_end(struct lists *ls);
 /* Reads a word's postings, and as its variants those of terms that differ from it only in their dots; they count for less,
  * unless it has none. An unknown word has an empty list. */
 int list_read(struct lists *ls, const char *word, struct list *ret) must_check;

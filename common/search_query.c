@@ -280,6 +280,7 @@ int search_query(const struct rd *rd, struct arena *arena, const struct search_r
         r = find_words(&q);
     if (r == 0)
         r = rank(&q);
+    lists_end(&q.lists);
     arena_free(work);
     if (r < 0)
         return r;
