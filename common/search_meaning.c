@@ -639,9 +639,8 @@ static int add_fallbacks(struct query *q, size_t at, const struct compound *c)
     const struct group *g = &q->groups[at];
     const char *folded = q->tokens[at].folded;
     const char *stem = q->tokens[at].folded_stem;
+    unsigned distance = typo_distance(folded);
     bool known = text_is_known(q->tokens[at].word);
-    /* A word of the language was meant: "knät" is no "nät". */
-    unsigned distance = known ? 0 : typo_distance(folded);
     int r = 0;
 
     if (known)
