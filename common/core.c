@@ -1,7 +1,7 @@
 /* core.c - opens a service's store, finds its methods, admits calls and answers queries.
  *
- * Commands are in core_commands.c and core_record.c, the walk along the log in core_chain.c, folding and replay in core_replay.c, damaged tables in core_rebuild.c,
- * verify in core_verify.c.
+ * Commands are in core_commands.c and core_record.c, the walk along the log in core_chain.c, folding and replay in
+ * core_replay.c, damaged tables in core_rebuild.c, verify in core_verify.c.
  *
  * Admission is the same for queries and commands, in this order: the access rule (so that a stranger learns nothing
  * of the request's rules), the deadline, the size, the bytes. Only then anything is unpacked. */

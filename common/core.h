@@ -123,7 +123,8 @@ void core_take_damage(struct core *c);
 int core_rebuild(struct core *c, core_progress *progress, void *progress_arg,
                  struct err *err) must_check;
 
-/* May run beside the writer, in a thread of its own. Walks the chain, replays into a scratch store under `scratch_path` (removed after) and compares every table byte for byte. */
+/* May run beside the writer, in a thread of its own. Walks the chain, replays into scratch stores at `scratch_path` and, for the
+ * search's tables, at `scratch_path`.search (both removed after), and compares every table byte for byte. */
 struct core_verdict {
     bool identical;
     uint64_t records, events;
