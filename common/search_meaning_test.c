@@ -1,0 +1,218 @@
+/* search_meaning_test.c - which documents a text finds: words in any form, compounds and their parts, runs, typos, beginnings, synonyms. */
+#include "common/search_testing.h"
+
+static void test_words(void **state)
+{
+    struct fixture *f = *state;
+
+    put_some(f);
+    expect(f, "bröstcancerförbundet", "brost");
+    expect(f, "Bröstcancerförbundets", "brost");
+    expect(f, "brostcancerforbundet", "brost");
+    expect(f, "glutenfri", "celiaki");
+    expect(f, "glutenfria maten", "celiaki");
+    expect(f, "finnsintealls", "");
+    put(f, "cafe", "Café Lidén", "");
+    expect(f, "cafe", "cafe");
+    expect(f, "liden", "cafe");
+}
+
+/* Words that say nothing, from both ends of the list and its middle. */
+static void test_fillers(void **state)
+{
+    struct fixture *f = *state;
+
+    put_some(f);
+    put(f, "words", "Att och över", "");
+    expect(f, "alla", "");
+    expect(f, "a celiaki", "celiaki");
+    expect(f, "var finns det en celiaki över alla", "celiaki");
+    ask(f, "och över"); /* there is nothing else to look for */
+    assert_string_equal(hit(f, 0), "words");
+}
+
+static void test_parts(void **state)
+{
+    struct fixture *f = *state;
+
+    put_some(f);
+    ask(f, "cancer");
+    assert_int_equal(f->result.total, 2);
+    expect(f, "bröstcancer", "brost");
+    expect(f, "brostcancer", "brost");
+    ask(f, "bröst cancer");
+    assert_string_equal(hit(f, 0), "brost");
+    put(f, "natverk", "Nätverket mot cancer", "");
+    ask(f, "cancernätverk");
+    assert_string_equal(hit(f, 0), "natverk");
+    assert_int_equal(f->result.n_corrections, 0);
+}
+
+/* Who writes a compound as its parts means the word that they are together. */
+static void test_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct wr *wr = begin(f);
+
+    put_in(wr, "prostata", "Prostatacancerfonden", "", NULL, NULL);
+    put_in(wr, "barn", "Barncancerfonden", "", NULL, NULL);
+    put_in(wr, "cancer", "Cancerfonden", "", NULL, NULL);
+    put_in(wr, "halsa", "E-hälsomyndigheten", "", NULL, NULL);
+    put_in(wr, "myndighet", "Myndigheten för hälsa", "", NULL, NULL);
+    commit(f, wr);
+    ask(f, "cancer fonden");
+    assert_string_equal(hit(f, 0), "cancer");
+    assert_int_equal(f->result.total, 3);
+    ask(f, "prostata cancer fonden");
+    assert_string_equal(hit(f, 0), "prostata");
+    ask(f, "hälso myndigheten");
+    assert_string_equal(hit(f, 0), "halsa");
+}
+
+static void test_typos(void **state)
+{
+    struct fixture *f = *state;
+
+    put_some(f);
+    ask(f, "vid bröstcanser");
+    assert_string_equal(hit(f, 0), "brost");
+    assert_int_equal(f->result.n_corrections, 1);
+    assert_string_equal(f->result.corrections[0].word, "bröstcancer");
+    assert_int_equal(f->result.corrections[0].start, strlen("vid "));
+    assert_int_equal(f->result.corrections[0].end, strlen("vid bröstcanser"));
+    expect(f, "celaiki", "celiaki"); /* two letters changed places */
+    expect(f, "clutenfri", "celiaki");
+    expect(f, "skoldkortelforbunet", "skold");
+    expect(f, "xap", "");   /* too short to guess */
+    expect(f, "leker", ""); /* a word of the language is no misspelt "leder" */
+    expect(f, "leeder", "reuma-skane");
+    ask(f, "anhörigasriksförbund"); /* two words written as one */
+    assert_string_equal(hit(f, 0), "anhorig");
+    ask(f, "prost"); /* not finished, and no mistake */
+    assert_string_equal(hit(f, 0), "prostata");
+    assert_int_equal(f->result.n_corrections, 0);
+}
+
+/* A word of the language was meant as it stands; and dots that are there were meant, too. */
+static void test_no_typos(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "report", "Rappa ord", "Den som har tid.");
+    put(f, "epilepsi", "Epilepsiförbundet", "");
+    for (int i = 0; i < 8; i++)
+        put(f, (const char *[]) { "a", "b", "c", "d", "e", "f", "g", "h" }[i], "Barn", "");
+    expect(f, "pappa", "");
+    assert_int_equal(f->result.n_corrections, 0);
+    expect(f, "hår", "");
+    ask(f, "epilepsianfall barn"); /* nothing has "anfall" */
+    assert_string_equal(hit(f, 0), "epilepsi");
+}
+
+/* "Förening" tells nobody which, unless it belongs to the word before it. */
+static void test_generic_words(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "local", "Lokalförening för nerver", "En förening");
+    put(f, "nerve", "Nervernas riksförbund", "");
+    put(f, "diabetes", "Diabetesföreningen", "");
+    put(f, "sugar", "Diabetes Sverige", "");
+    ask(f, "nerver föreningen");
+    assert_int_equal(f->result.total, 2);
+    ask(f, "diabetes föreningen");
+    assert_string_equal(hit(f, 0), "diabetes");
+    ask(f, "en förening");
+    assert_string_equal(hit(f, 0), "local");
+}
+
+static void test_type_ahead(void **state)
+{
+    struct fixture *f = *state;
+    struct search_request r = { .text = "reu", .len = 3, .limit = 10, .type_ahead = true };
+
+    put_some(f);
+    assert_int_equal(ask_for(f, &r), 0);
+    assert_int_equal(f->result.n_hits, 2);
+    r.text = "hela reumati";
+    r.len = strlen(r.text);
+    assert_int_equal(ask_for(f, &r), 0);
+    assert_string_equal(hit(f, 0), "reuma");
+    r.text = "br";
+    r.len = 2;
+    assert_int_equal(ask_for(f, &r), 0);
+    assert_string_equal(hit(f, 0), "brost");
+    r.text = "br "; /* finished */
+    r.len = 3;
+    assert_int_equal(ask_for(f, &r), 0);
+    assert_int_equal(f->result.n_hits, 0);
+}
+
+/* A part of a compound has its synonyms too, and a word has those of the words that it is akin to. */
+static void test_synonyms_of_parts(void **state)
+{
+    struct fixture *f = *state;
+    const char *const gynaecological[] = { "gynekologisk" },
+                      *const hindered[] = { "rörelsehinder" },
+                      *const exhaustion[] = { "me-patienter" };
+    struct wr *wr = begin(f);
+
+    put_in(wr, "gyn", "Nätverket mot gynekologisk cancer", "", NULL, NULL);
+    put_in(wr, "blod", "Blodcancerförbundet", "", NULL, NULL);
+    put_in(wr, "hinder", "Föreningen för rörelsehinder", "", NULL, NULL);
+    put_in(wr, "me", "Riksförbundet för ME-patienter", "", NULL, NULL);
+    search_synonym_put(wr, "äggstock", gynaecological, 1);
+    search_synonym_put(wr, "rullstol", hindered, 1);
+    search_synonym_put(wr, "utmattning", exhaustion, 1);
+    commit(f, wr);
+    expect(f, "äggstockscancer",
+           "gyn blod"); /* just one has it all, so others with a part follow */
+    expect(f, "rullstolsburen", "hinder");
+    expect(f, "utmattad hela tiden", "me");
+}
+
+static void test_synonyms(void **state)
+{
+    struct fixture *f = *state;
+    const char *const celiac[] = { "celiaki" };
+    const char *const relatives[] = { "anhöriga", "stöd för den som vårdar" };
+
+    put_some(f);
+    struct wr *wr = begin(f);
+    search_synonym_put(wr, "glutenintolerans", celiac, 1);
+    search_synonym_put(wr, "ta hand om", relatives, 2);
+    commit(f, wr);
+    expect(f, "glutenintolerans", "celiaki");
+    expect(f, "glutenintoleransen", "celiaki");
+    assert_int_equal(f->result.n_meanings, 1);
+    assert_string_equal(f->result.meanings[0].expansion, "celiaki");
+    assert_int_equal(f->result.meanings[0].end, strlen("glutenintoleransen"));
+    expect(f, "glutenintollerans", "celiaki"); /* misspelt, */
+    assert_int_equal(f->result.n_corrections, 1);
+    assert_string_equal(f->result.corrections[0].word, "glutenintolerans");
+    expect(f, "glutenint", "celiaki"); /* or begun */
+    expect(f, "att ta hand om", "anhorig");
+    wr = begin(f);
+    search_synonym_put(wr, "glutenintolerans", NULL, 0);
+    commit(f, wr);
+    ask(f, "glutenintolerans");
+    assert_int_equal(f->result.n_meanings, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SEARCH_TEST(test_words),
+        SEARCH_TEST(test_fillers),
+        SEARCH_TEST(test_parts),
+        SEARCH_TEST(test_runs),
+        SEARCH_TEST(test_typos),
+        SEARCH_TEST(test_no_typos),
+        SEARCH_TEST(test_generic_words),
+        SEARCH_TEST(test_type_ahead),
+        SEARCH_TEST(test_synonyms_of_parts),
+        SEARCH_TEST(test_synonyms),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
