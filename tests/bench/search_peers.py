@@ -4,6 +4,7 @@ Both get the same documents as our service: names, care areas, places and descri
 document has, the nearest of its vocabulary (by a trigram index, then Damerau-Levenshtein: FTS5 itself knows no typos). Xapian gets
 its Swedish stemmer, its spelling correction, its own synonyms (ours, and the abbreviations) and, as we do, the last word unfinished.
 """
+import os
 import re
 import shutil
 import sqlite3
@@ -85,6 +86,7 @@ class Xapian:
 
     def __init__(self, entries):
         self.folder = tempfile.mkdtemp(prefix="fokus-xapian-")
+        os.environ["XAPIAN_FLUSH_THRESHOLD"] = "1000000"  # all at once: its quickest
         self.db = xapian.WritableDatabase(self.folder, xapian.DB_CREATE_OR_OPEN)
         stemmer = xapian.Stem("swedish")
         generator = xapian.TermGenerator()
