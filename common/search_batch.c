@@ -46,31 +46,36 @@ static uint32_t hash_of(const uint8_t *bytes, size_t len)
     return (uint32_t)h;
 }
 
-/* The slot of that name, or the free one where it belongs. */
-static struct name **slot_of(const struct names *set, const uint8_t *bytes, size_t len,
-                             uint32_t hash)
+/* The slot of that name, or the free one where it belongs. Names of other hashes are passed without a look at them: they lie all
+ * over the memory. */
+static size_t slot_of(const struct names *set, const uint8_t *bytes, size_t len, uint32_t hash)
 {
     size_t at = hash & (set->room - 1);
 
     for (; set->slots[at]; at = (at + 1) & (set->room - 1)) {
         const struct name *n = set->slots[at];
-        if (n->hash == hash && n->len == len && memcmp(n->bytes, bytes, len) == 0)
+        if (set->hashes[at] == hash && n->len == len && memcmp(n->bytes, bytes, len) == 0)
             break;
     }
-    return &set->slots[at];
+    return at;
 }
 
 static bool names_grow(struct names *set)
 {
     struct names larger = { .n = set->n, .room = set->room ? set->room * 2 : FIRST_SLOTS };
 
-    larger.slots = calloc(larger.room, sizeof(struct name *));
+    larger.slots = calloc(larger.room, sizeof(*larger.slots) + sizeof(*larger.hashes));
     if (!larger.slots)
         return false;
+    larger.hashes = (uint32_t *)(larger.slots + larger.room); /* one block */
     for (size_t i = 0; i < set->room; i++) {
-        struct name *n = set->slots[i];
-        if (n)
-            *slot_of(&larger, n->bytes, n->len, n->hash) = n;
+        size_t at = set->slots[i] ? set->hashes[i] & (larger.room - 1) : 0;
+        if (!set->slots[i])
+            continue;
+        while (larger.slots[at])
+            at = (at + 1) & (larger.room - 1);
+        larger.slots[at] = set->slots[i];
+        larger.hashes[at] = set->hashes[i];
     }
     free(set->slots);
     *set = larger;
@@ -85,18 +90,19 @@ static void *names_get(struct arena *memory, struct names *set, const void *byte
 
     if (set->n * 2 >= set->room && !names_grow(set))
         return NULL;
-    struct name **slot = slot_of(set, bytes, len, hash);
-    *ret_new = *slot == NULL;
-    if (*slot)
-        return *slot;
+    size_t at = slot_of(set, bytes, len, hash);
+    *ret_new = set->slots[at] == NULL;
+    if (set->slots[at])
+        return set->slots[at];
     struct name *made = arena_calloc(memory, 1, size);
     uint8_t *copy = arena_alloc(memory, len + 1);
     if (!made || !copy)
         return NULL;
     memcpy(copy, bytes, len);
     copy[len] = 0;
-    *made = (struct name) { copy, (uint32_t)len, hash };
-    *slot = made;
+    *made = (struct name) { copy, (uint32_t)len };
+    set->slots[at] = made;
+    set->hashes[at] = hash;
     set->n++;
     return made;
 }

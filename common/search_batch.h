@@ -6,10 +6,11 @@
 /* A growing set of things with names of their own. Each thing begins with its name. */
 struct name {
     const uint8_t *bytes;
-    uint32_t len, hash;
+    uint32_t len;
 };
 struct names {
     struct name **slots;
+    uint32_t *hashes; /* of the names in the slots; in the same block of memory */
     size_t n, room;
 };
 
