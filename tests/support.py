@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import types
 
 import zmq
@@ -212,6 +213,11 @@ class System:
             self.process.wait(30)
 
 
+def where_it_failed(problem):
+    """The lines that led there, innermost last."""
+    return "\n".join(f"     {os.path.basename(f.filename)}:{f.lineno}: {f.line}" for f in traceback.extract_tb(problem.__traceback__)[1:])
+
+
 def run_tests(tests):
     """Runs the functions, prints one line each and a summary; exits non-zero if any failed. Arguments choose tests by name."""
     failed = 0
@@ -223,6 +229,6 @@ def run_tests(tests):
             print(f"ok   {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
         except Exception as problem:  # any failure is this test's failure, the others still run
             failed += 1
-            print(f"FAIL {test.__name__}: {type(problem).__name__}: {problem}", flush=True)
+            print(f"FAIL {test.__name__}: {type(problem).__name__}: {problem}\n{where_it_failed(problem)}", flush=True)
     print(f"{len(tests) - failed} passed, {failed} failed")
     sys.exit(1 if failed or not tests else 0)
