@@ -18,8 +18,9 @@
  * The bytes are drawn in vault_file.h.
  *
  * Changes never overwrite what counts: a slot that changes is written anew elsewhere, made durable, then the old one is zeroed in
- * place and synced. So no write needs to be atomic, however it is cut off. (A file system that copies on write, or a disk's own
- * remapping, keeps old bytes for a while: they are sealed, and rotating the master key makes them worthless.)
+ * place and synced; the header has a copy. What a disk must promise is that a sector of 512 bytes, which no slot crosses, is
+ * written whole or not at all. (A file system that copies on write, or a disk's own remapping, keeps old bytes for a while: they
+ * are sealed, and rotating the master key makes them worthless.)
  *
  * Found at opening, and refused with the file untouched: another program's file, a cut or lengthened one, damaged slots (all are
  * counted, the first is named), slots moved or brought from another vault, another service's, one under another master key.

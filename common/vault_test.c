@@ -126,13 +126,15 @@ static void free_slots_are_used_again_and_the_file_grows_when_none_is_left(void 
     size_t first_len, len;
 
     free(read_whole(f->path, &first_len));
-    for (unsigned round = 0; round < 3; round++) {
+    for (unsigned round = 0; round < 2; round++) {
         for (unsigned i = 0; i < 1000; i++)
             must(f, add(f, i));
         must(f, vault_sync(f->vault, &f->err));
         must(f, vault_settle(f->vault, true, &f->err));
-        for (unsigned i = 0; i < 1000; i++)
-            must(f, erase(f, i));
+        for (unsigned i = 0; i < 1000; i += 4) {
+            const char *four[] = { person(i), person(i + 1), person(i + 2), person(i + 3) };
+            must(f, vault_erase(f->vault, four, 4, &f->err));
+        }
     }
     free(read_whole(f->path, &len));
     assert_int_equal(len, first_len);
@@ -349,7 +351,7 @@ static void a_damaged_slot_is_named_and_nothing_overwritten(void **state)
     must(f, vault_sync(f->vault, &f->err));
     slots_used(f, &first);
     shut(f);
-    for (size_t at = 0; at < SLOT_BYTES; at += 15) {
+    for (size_t at = 0; at < SLOT_BYTES; at += 51) {
         damage(f, slot_at(first) + at, 1);
         opening_fails(f, EBADMSG, "1 of 1024 slots are damaged, the first is number 1023");
         damage(f, slot_at(first) + at, 1);
