@@ -97,12 +97,19 @@ static int grow_index(struct vault *v, struct vault_index *ix, size_t more)
     return 0;
 }
 
+static uint32_t growth(const struct vault *v)
+{
+    return v->n_slots / 8 > GROW_SLOTS ? v->n_slots / 8 : GROW_SLOTS;
+}
+
 /* The room is there before the header says so: a header never promises slots that a crash took away. */
 static int grow_file(struct vault *v, struct err *err)
 {
-    if (v->n_slots > UINT32_MAX - 2 * GROW_SLOTS)
+    uint32_t more = growth(v);
+
+    if (v->n_slots > UINT32_MAX / 2)
         return err_set(err, ENOSPC, "vault %s: it holds as many persons as it can", v->path);
-    int r = disk_reserve(v->file.fd, slot_at(v->n_slots), (uint64_t)GROW_SLOTS * SLOT_BYTES);
+    int r = disk_reserve(v->file.fd, slot_at(v->n_slots), (uint64_t)more * SLOT_BYTES);
     if (r < 0)
         return err_set(err, -r, "vault %s: it cannot grow: %s", v->path, strerror(-r));
     v->dirty = true;
@@ -110,9 +117,9 @@ static int grow_file(struct vault *v, struct err *err)
     if (r < 0)
         return r;
     pthread_rwlock_wrlock(&v->lock);
-    v->n_slots += GROW_SLOTS;
+    v->n_slots += more;
     pthread_rwlock_unlock(&v->lock);
-    for (uint32_t i = 1; i <= GROW_SLOTS; i++)
+    for (uint32_t i = 1; i <= more; i++)
         numbers_push(&v->free, v->n_slots - i);
     return vault_write_header(v, err);
 }
@@ -126,7 +133,7 @@ static int make_room(struct vault *v, size_t lookups, uint32_t *ret_number, stru
     if (r == 0)
         r = numbers_reserve(&v->stale, 1);
     if (r == 0 && v->free.n == 0)
-        r = numbers_reserve(&v->free, (size_t)v->n_slots + GROW_SLOTS);
+        r = numbers_reserve(&v->free, (size_t)v->n_slots + growth(v));
     if (r == 0 && v->n_unsettled + lookups + 1 > v->unsettled_room) {
         size_t room = 2 * v->unsettled_room + lookups + 1;
         struct unsettled *all = realloc(v->unsettled, room * sizeof(*all));

@@ -10,10 +10,10 @@
 #ifdef FOKUS_FAULTS
 
 enum {
-    OLD = 1000,   /* the first of those who are there before */
-    N_OLD = 1021, /* all slots of the first room but three */
-    FOLK = 12,    /* persons of the scenario: 1 to 11 */
-    ALL_POINTS = 400,
+    OLD = 1000,  /* the first of those who are there before */
+    N_OLD = 253, /* all slots of the first room but three */
+    FOLK = 12,   /* persons of the scenario: 1 to 11 */
+    ALL_POINTS = 300,
     WRITES_MAX = 400,
 };
 
@@ -33,9 +33,9 @@ static const struct step changes[] = {
     { ERASE, 3 },  { REMOVE_NUMBER, 6 }, { ADD, 8 },        { ERASE, 1 },
 };
 static const struct step rotation[] = {
-    { ROTATE, 300 },  { ADD, 1 },        { ADD, 2 },   { COMMIT, 0 }, { ERASE, 2 },
-    { ROTATE, 400 },  { ADD_NUMBER, 1 }, { ADD, 4 },   { COMMIT, 0 }, { ADD, 5 },
-    { COMMIT, 0 },    { ROTATE, 400 },   { ERASE, 1 }, { ADD, 6 },    { DROP, 0 },
+    { ROTATE, 100 },  { ADD, 1 },        { ADD, 2 },   { COMMIT, 0 }, { ERASE, 2 },
+    { ROTATE, 60 },   { ADD_NUMBER, 1 }, { ADD, 4 },   { COMMIT, 0 }, { ADD, 5 },
+    { COMMIT, 0 },    { ROTATE, 60 },    { ERASE, 1 }, { ADD, 6 },    { DROP, 0 },
     { ROTATE, 2000 }, { ERASE, 4 },      { ADD, 7 },   { COMMIT, 0 },
 };
 
@@ -230,7 +230,7 @@ static unsigned long count_points(struct scenario *s)
 /* The point after `nth`: all of them in a short scenario, else all at both ends and some between. */
 static unsigned long next_point(unsigned long nth, unsigned long points)
 {
-    return points <= ALL_POINTS || nth < 40 || nth + 120 > points ? nth + 1 : nth + 37;
+    return points <= ALL_POINTS || nth < 20 || nth + 70 > points ? nth + 1 : nth + 37;
 }
 
 /* ---- errors ---- */
@@ -416,7 +416,7 @@ static void a_new_master_key_may_be_cut_off_anywhere(void **state)
     (void)snprintf(key, sizeof(key), "%s/master.key", f->home);
     (void)snprintf(next, sizeof(next), "%s.next", key);
     uint8_t *master = read_whole(key, &key_len);
-    for (unsigned long nth = 1; killed; nth = next_point(nth, 2090)) {
+    for (unsigned long nth = 1; killed; nth = next_point(nth, 580)) {
         vault_close(f->vault);
         master_close(f->master);
         f->vault = NULL;
@@ -525,6 +525,14 @@ static size_t pending_at(const struct recorder *r, size_t n)
     return pending;
 }
 
+static bool header_pending(const struct recorder *r, size_t n)
+{
+    for (; n > 0 && !r->all[n - 1].sync; n--)
+        if (r->all[n - 1].at < SLOTS_AT)
+            return true;
+    return false;
+}
+
 static void a_power_cut_loses_any_of_what_was_not_synced(void **state)
 {
     static struct recorder r;
@@ -545,7 +553,8 @@ static void a_power_cut_loses_any_of_what_was_not_synced(void **state)
         assert_true(pending < 10);
         for (unsigned bits = 0; bits < 1u << pending; bits++) {
             cut_power(&s, &r, n, bits, false);
-            cut_power(&s, &r, n, bits, true);
+            if (header_pending(&r, n))
+                cut_power(&s, &r, n, bits, true);
         }
     }
     free(s.before);

@@ -6,7 +6,7 @@
 
 #include "common/vault_testing.h"
 
-enum { FOLK = 60, VALUES = 90, KINDS = 3, STEPS = 4000 };
+enum { FOLK = 60, VALUES = 90, KINDS = 3, STEPS = 3000 };
 
 struct model {
     struct vault_fixture *f;
@@ -140,7 +140,7 @@ static void rotate(struct model *m)
     bool done;
 
     must(m->f, master_rotate(m->f->master, &m->f->err));
-    must(m->f, vault_rotate(m->f->vault, m->f->master, draw(m, 700), &done, &m->f->err));
+    must(m->f, vault_rotate(m->f->vault, m->f->master, draw(m, 200), &done, &m->f->err));
     if (done)
         must(m->f, master_rotated(m->f->master, &m->f->err));
 }
@@ -218,7 +218,7 @@ static void random_operations_do_what_a_model_does(void **state)
 
 /* ---- threads ---- */
 
-enum { STAY = 40, COME_AND_GO = 20, READERS = 3, ROUNDS = 60 };
+enum { STAY = 40, COME_AND_GO = 20, READERS = 3, ROUNDS = 40 };
 
 struct shared {
     struct vault_fixture *f;
@@ -301,7 +301,7 @@ static void write_all(struct shared *s)
         for (unsigned n = STAY; n < STAY + COME_AND_GO; n++)
             must(f, erase(f, n));
         must(f, master_rotate(f->master, &f->err));
-        must(f, vault_rotate(f->vault, f->master, 1500, &done, &f->err));
+        must(f, vault_rotate(f->vault, f->master, 400, &done, &f->err));
         if (done)
             must(f, master_rotated(f->master, &f->err));
     }
