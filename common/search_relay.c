@@ -16,7 +16,7 @@ enum {
     PARCEL_BYTES = 512 * 1024,               /* a parcel this full leaves */
     PARCEL_ARENA_BYTES = 1024 * 1024 * 1024, /* one document more, however large */
     QUEUE_PARCELS = 16,
-    COMMIT_PARCELS = 64, /* few commits: each sorts and merges */
+    COMMIT_PARCELS = 16, /* each commit sorts and merges; and for the last one the verdict waits */
     WORK_ARENA_BYTES = 64 * 1024 * 1024,
 };
 
