@@ -1,12 +1,15 @@
 /* search_highlight.c - finds in a document's text the words that a query matched by. The same analysis as for the index, so
- * whatever made the document match is what gets marked. That analysis takes some microseconds a word, and hardly any word of a
- * text is meant: so words without the first letters of any stem are passed over. */
+ * whatever made the document match is what gets marked. That analysis takes some microseconds a word, and most words can be
+ * told by their letters: they hold none of the stems, or a long one. */
 #include <errno.h>
 #include <string.h>
 
 #include "common/search_internal.h"
 
-enum { SHORT_STEM = 4 };
+enum {
+    SHORT_STEM = 4, /* letters */
+    ENDING = 4,     /* letters that an inflection may add */
+};
 
 static bool is_meant(const struct search_result *result, const char *word, const char *folded)
 {
@@ -51,30 +54,82 @@ static int meant_parts(struct arena *a, const struct search_result *result,
     return 0;
 }
 
-/* Whether the folded word, or a part of it, may have one of the stems: it holds its first letters, which no inflection changes. (Of
- * short ones only two: "öga" becomes "ögon".) */
-static bool may_be_meant(const struct search_result *result, const char *folded, size_t len)
+/* The byte of the word where its nth character begins. */
+static uint32_t byte_of(const char *word, size_t character)
 {
+    uint32_t at = 0;
+    for (; word[at]; at++)
+        if (((uint8_t)word[at] & 0xc0) != 0x80 && character-- == 0)
+            break;
+    return at;
+}
+
+static size_t characters(const char *word)
+{
+    size_t n = 0;
+    for (; *word; word++)
+        n += ((uint8_t)*word & 0xc0) != 0x80;
+    return n;
+}
+
+/* One word of the text, with its folded form: where a letter of that stands is known only if each character became one byte. */
+struct looked_at {
+    const struct text_token *token;
+    char folded[TEXT_CASEFOLD_MAX * 3];
+    size_t len;
+    bool aligned;
+};
+
+/* The stretch from a long stem to the word's end: all of it, or the last part of a compound. */
+static struct search_span stretch(const struct looked_at *w, size_t at)
+{
+    const struct text_token *t = w->token;
+
+    return (struct search_span) { t->start + (at > 0 ? byte_of(t->word, at) : 0), t->end };
+}
+
+/* What the stems say of a word. A long one that only an inflection follows is what is meant; of short ones ("art", "hud"), of those
+ * that another part follows, and of words whose letters do not stand where they stood, the analysis must tell. */
+enum verdict { NOT_MEANT, MEANT, PERHAPS_MEANT };
+
+static enum verdict judge(const struct search_result *result, const struct looked_at *w,
+                          struct search_span *ret)
+{
+    enum verdict verdict = NOT_MEANT;
     for (size_t i = 0; i < result->n_stems; i++) {
-        const char *stem = result->stems[i].folded_stem;
-        size_t stem_len = strlen(stem), letters = stem_len > SHORT_STEM ? 3 : 2;
-        if (memmem(folded, len, stem, letters < stem_len ? letters : stem_len))
-            return true;
+        const struct search_stem *s = &result->stems[i];
+        size_t len = strlen(s->folded_stem);
+        size_t letters = len > SHORT_STEM ? len - 1 : len;
+        const char *at = memmem(w->folded, w->len, s->folded_stem, letters);
+        if (!at)
+            continue;
+        size_t from = (size_t)(at - w->folded);
+        bool whole = from + len <= w->len && w->len - from - len <= ENDING &&
+                     memcmp(at, s->folded_stem, len) == 0;
+        if (len <= SHORT_STEM || !whole || !w->aligned || s->prefix)
+            return PERHAPS_MEANT;
+        struct search_span span = stretch(w, from);
+        if (verdict == NOT_MEANT || span.start < ret->start)
+            *ret = span;
+        verdict = MEANT;
     }
-    return false;
+    return verdict;
 }
 
 /* The stretch of one word that is meant, if any. */
 static int highlight_word(struct arena *a, const struct search_result *result, const char *text,
                           const struct text_token *word, struct search_span *ret, bool *ret_found)
 {
-    char folded[TEXT_CASEFOLD_MAX * 3];
+    struct looked_at w;
     struct text_token *t;
-    size_t n;
+    size_t n, len = strlen(word->word);
 
-    *ret_found = false;
-    size_t len = text_casefold(word->word, strlen(word->word), true, folded, sizeof(folded));
-    if (!may_be_meant(result, folded, len))
+    w.token = word;
+    w.len = text_casefold(word->word, len, true, w.folded, sizeof(w.folded));
+    w.aligned = len == word->end - word->start && characters(word->word) == w.len;
+    enum verdict verdict = judge(result, &w, ret);
+    *ret_found = verdict == MEANT;
+    if (verdict != PERHAPS_MEANT)
         return 0;
     int r = text_tokens(a, text + word->start, word->end - word->start, 1, &t, &n);
     if (r < 0 || n == 0)

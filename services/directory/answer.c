@@ -6,7 +6,10 @@
 
 #include "services/directory/crisis.h"
 
-enum { HIGHLIGHTS_MAX = 16 /* of a text */ };
+enum {
+    HIGHLIGHTS_MAX = 16, /* of a text */
+    DESCRIPTION_BYTES = 240,
+};
 
 /* ---- places in texts ---- */
 
@@ -52,6 +55,19 @@ int answer_highlight(const struct seek *s, const char *text, TextSpan ***ret, si
 }
 
 /* ---- hits ---- */
+
+/* The beginning of a description, whole words: who wants more opens the entry. NULL past the arena's cap. */
+static char *shorten(struct arena *a, char *text)
+{
+    size_t end = DESCRIPTION_BYTES;
+    if (strnlen(text, DESCRIPTION_BYTES + 1) <= DESCRIPTION_BYTES)
+        return text;
+    while (end > DESCRIPTION_BYTES / 2 && text[end] != ' ' && text[end] != '\n')
+        end--;
+    while (((uint8_t)text[end] & 0xc0) == 0x80)
+        end--;
+    return arena_printf(a, "%.*s …", (int)end, text);
+}
 
 static bool is_one_of(const char *text, char *const *all, size_t n)
 {
@@ -193,7 +209,8 @@ int answer_show(const struct seek *s, const struct entry *e, SearchHit *hit)
     case _ENTRY_TYPE_IS_INT_SIZE:
         return -EBADMSG;
     }
-    return r;
+    hit->description = shorten(s->in->arena, hit->description);
+    return hit->description ? r : -ENOMEM;
 }
 
 int answer_fill(const struct seek *s, const struct entry *e, SearchHit *hit)

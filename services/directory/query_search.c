@@ -10,7 +10,7 @@
 #include "services/directory/searches.h"
 
 enum {
-    LIMIT_DEFAULT = 20,
+    LIMIT_DEFAULT = 10,
     TERMS_OF_A_WORD = 4, /* meanings of one abbreviation */
     ABBREVIATIONS_MAX = 16,
 };

@@ -330,6 +330,7 @@ TEST(a_place_can_be_taken_back)
     char *plain[] = { "skåne" };
     SearchDirectoryRequest request = SEARCH_DIRECTORY_REQUEST_INIT;
     request.query = "reumatiker i Skåne";
+    request.limit = 50;
     request.plain_words = plain;
     request.n_plain_words = 1;
     SearchDirectoryResponse *res;

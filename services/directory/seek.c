@@ -20,7 +20,8 @@ enum {
     WINDOW = 100,
     MENTIONS = 200,    /* documents that name the place, at most */
     NAMED_MAX = 16,    /* entries of exactly this name */
-    AREAS_CHECKED = 4, /* of the areas among the best */
+    AREAS_AMONG = 20, /* the best, areas may lead; */
+    AREAS_CHECKED = 4, /* of those, so many are looked at */
     AREA_STEMS = 64,
     FILTERS_MAX = 600,
     BOOSTS_MAX = 24,
@@ -40,11 +41,11 @@ enum {
 #define MENTIONS_PLACE 1.0F /* is added for the document that names it best, less for others */
 
 struct plan {
-    struct search_facet filters[FILTERS_MAX];
-    struct search_boost boosts[BOOSTS_MAX];
-    size_t n_filters, n_boosts;
     struct arena *arena;
+    size_t n_filters, n_boosts;
     bool failed;
+    struct search_boost boosts[BOOSTS_MAX];
+    struct search_facet filters[FILTERS_MAX];
 };
 
 /* ---- what to filter by ---- */
@@ -439,7 +440,7 @@ static int area_is_meant(const struct seek *s, const CareArea *area, bool *ret)
 static int mark_areas(const struct seek *s, struct placed *best, size_t n, const char **ret_slug)
 {
     size_t checked = 0;
-    for (size_t i = 0; i < n && checked < AREAS_CHECKED; i++) {
+    for (size_t i = 0; i < n && i < AREAS_AMONG && checked < AREAS_CHECKED; i++) {
         struct entry e;
         if (findable_type(best[i].hit.key) != ENTRY_TYPE_CARE_AREA)
             continue;
@@ -527,12 +528,14 @@ static int put_in_order(struct seek *s, struct plan *p, const struct seek_reques
 int seek(const struct query_in *in, const struct seek_request *request, struct seek *ret)
 {
     bool in_window = request->offset < WINDOW;
-    struct plan *p = arena_calloc(in->arena, 1, sizeof(*p));
+    struct plan *p = arena_alloc(in->arena, sizeof(*p)); /* its lists need no zeros */
 
     *ret = (struct seek) { .in = in, .text = request->text, .len = strlen(request->text) };
     if (!p)
         return -ENOMEM;
     p->arena = in->arena;
+    p->n_filters = p->n_boosts = 0;
+    p->failed = false;
     int r = read_text(ret, request);
     if (r == 0)
         make_plan(p, ret, request);
