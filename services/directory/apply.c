@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/pack.h"
 #include "common/search.h"
 #include "services/directory/crisis.h"
 #include "services/directory/findable.h"
@@ -92,22 +93,42 @@ static void index_parent(struct wr *wr, const Organisation *old, const Organisat
         wr_put_bytes(wr, &T_BRANCH, key_text(key_text(&k, o->parent_slug), o->slug), "", 0);
 }
 
+/* Whether both stand at the same place in the order, with the same facets. */
+static bool ordered_alike(const Organisation *a, const Organisation *b)
+{
+    uint8_t room_a[PACK_ROOM], room_b[PACK_ROOM];
+    struct slice packed_a, packed_b;
+    OrganisationFacets facets_a, facets_b;
+
+    organisation_facets(a, &facets_a);
+    organisation_facets(b, &facets_b);
+    return strcmp(a->name, b->name) == 0 && pack_small(&facets_a.base, room_a, &packed_a) &&
+           pack_small(&facets_b.base, room_b, &packed_b) && packed_a.len == packed_b.len &&
+           memcmp(packed_a.data, packed_b.data, packed_a.len) == 0;
+}
+
+static void put_order(struct wr *wr, const Organisation *old, const Organisation *o)
+{
+    struct key place;
+    OrganisationFacets facets;
+
+    if (old && ordered_alike(old, o))
+        return;
+    if (old && strcmp(old->name, o->name) != 0) {
+        organisation_order_key(old->name, old->slug, &place);
+        wr_delete(wr, &T_ORGANISATION_ORDER, &place);
+    }
+    organisation_order_key(o->name, o->slug, &place);
+    organisation_facets(o, &facets);
+    wr_put(wr, &T_ORGANISATION_ORDER, &place, &facets);
+}
+
 /* Stores the organisation in place of `old` (NULL: it is new) and keeps all indexes in step. */
 static int put_organisation(struct wr *wr, const Organisation *old, const Organisation *o)
 {
     wr_put(wr, &T_ORGANISATION, KEY_TEXT(o->slug), o);
 
-    struct key place;
-    organisation_order_key(o->name, o->slug, &place);
-    if (old && strcmp(old->name, o->name) != 0) {
-        struct key old_place;
-        organisation_order_key(old->name, old->slug, &old_place);
-        wr_delete(wr, &T_ORGANISATION_ORDER, &old_place);
-    }
-    OrganisationFacets facets;
-    organisation_facets(o, &facets);
-    wr_put(wr, &T_ORGANISATION_ORDER, &place, &facets);
-
+    put_order(wr, old, o);
     if (!old || !named_alike(old, o)) {
         if (old)
             index_names(wr, old, false);

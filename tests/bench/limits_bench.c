@@ -1,8 +1,8 @@
 /* limits_bench.c - one measurement a run, as one line of JSON: a figure of ours, or the limit it is held against. tests/bench/run calls it.
  *
- *   limits_bench call ENDPOINT get|register IN_FLIGHT FIRST SPACE CALLS SECONDS
+ *   limits_bench call ENDPOINT get|register|revise IN_FLIGHT FIRST SPACE CALLS SECONDS
  *   limits_bench echo IN_FLIGHT REQUEST_BYTES REPLY_BYTES SECONDS
- *   limits_bench raw STORE COMMANDS DIR FIRST CALLS PER_COMMIT
+ *   limits_bench raw BEFORE AFTER COMMANDS DIR FIRST CALLS PER_COMMIT
  *   limits_bench cursor STORE EVENTS
  *   limits_bench events ENDPOINT
  *   limits_bench listen ENDPOINT */
@@ -67,6 +67,30 @@ static size_t body_register(void *arg, uint64_t number, uint8_t *to)
     return fokus__directory__v1__register_organisation_request__pack(&request, to);
 }
 
+/* Tells where it is known from: what nobody searches for. Each organisation of the space gets its n-th revision before any gets
+ * another, so the revision is known. */
+static size_t body_revise(void *arg, uint64_t number, uint8_t *to)
+{
+    Fokus__Directory__V1__ReviseOrganisationRequest request =
+        FOKUS__DIRECTORY__V1__REVISE_ORGANISATION_REQUEST__INIT;
+    Fokus__Directory__V1__Organisation organisation = FOKUS__DIRECTORY__V1__ORGANISATION__INIT;
+    Google__Protobuf__FieldMask mask = GOOGLE__PROTOBUF__FIELD_MASK__INIT;
+    char slug[32], source[80], *path = "source";
+    uint64_t space = *(uint64_t *)arg;
+
+    snprintf(slug, sizeof slug, "bench-%09lu", (unsigned long)(number % space));
+    snprintf(source, sizeof source, "En påhittad förenings webbplats, läst gång %09lu",
+             (unsigned long)number);
+    organisation.source = source;
+    mask.n_paths = 1;
+    mask.paths = &path;
+    request.slug = slug;
+    request.revision = 1 + number / space;
+    request.organisation = &organisation;
+    request.update_mask = &mask;
+    return fokus__directory__v1__revise_organisation_request__pack(&request, to);
+}
+
 static int print(const struct load_result *r)
 {
     printf("{\"calls\":%lu,\"errors\":%lu,\"first_error\":\"%s\",\"per_second\":%.1f,\"p50_us\":%."
@@ -90,6 +114,9 @@ static int measure_call(char **a)
     if (strcmp(a[1], "get") == 0) {
         load.method = SERVICE "GetOrganisation";
         load.body = body_get;
+    } else if (strcmp(a[1], "revise") == 0) {
+        load.method = SERVICE "ReviseOrganisation";
+        load.body = body_revise;
     } else {
         load.method = SERVICE "RegisterOrganisation";
         load.body = body_register;
@@ -118,12 +145,12 @@ static int measure_echo(char **a)
 
 static int measure_raw(char **a)
 {
-    struct raw_sample *sample = raw_sample_read(a[0], strtoul(a[1], NULL, 10));
+    struct raw_sample *sample = raw_sample_read(a[0], a[1], strtoul(a[2], NULL, 10));
 
     if (!sample)
         return 1;
-    double rate = raw_lmdb_run(sample, a[2], strtoul(a[3], NULL, 10), strtoul(a[4], NULL, 10),
-                               strtoul(a[5], NULL, 10));
+    double rate = raw_lmdb_run(sample, a[3], strtoul(a[4], NULL, 10), strtoul(a[5], NULL, 10),
+                               strtoul(a[6], NULL, 10));
     if (rate >= 0)
         printf("{\"per_second\":%.1f,\"puts\":%.2f,\"bytes\":%.0f}\n", rate,
                raw_sample_puts(sample), raw_sample_bytes(sample));
@@ -344,7 +371,7 @@ int main(int argc, char **argv)
         return measure_call(argv + 2);
     if (strcmp(what, "echo") == 0 && argc == 6)
         return measure_echo(argv + 2);
-    if (strcmp(what, "raw") == 0 && argc == 8)
+    if (strcmp(what, "raw") == 0 && argc == 9)
         return measure_raw(argv + 2);
     if (strcmp(what, "cursor") == 0 && argc == 4) {
         double rate = raw_lmdb_walk_log(argv[2], strtoull(argv[3], NULL, 10));
