@@ -31,14 +31,12 @@ static void put_bytes(struct packer *p, const void *bytes, size_t len)
         memcpy(p->at, bytes, len);
 }
 
-static void put_varint(struct packer *p, uint64_t value)
+static inline void put_varint(struct packer *p, uint64_t value)
 {
-    if (value < 0x80) {
-        if (take_room(p, 1))
-            *p->at = (uint8_t)value;
-    } else if (take_room(p, packed_varint_len(value))) {
+    if (value < 0x80 && p->at > p->start)
+        *--p->at = (uint8_t)value;
+    else if (take_room(p, packed_varint_len(value)))
         (void)packed_put_varint(p->at, value); /* its end is known */
-    }
 }
 
 static void put_tag(struct packer *p, const ProtobufCFieldDescriptor *f, enum packed_type type)
@@ -225,15 +223,17 @@ static void put_repeated(struct packer *p, const ProtobufCFieldDescriptor *f, si
     }
 }
 
+static bool has_items(const ProtobufCFieldDescriptor *f, const uint8_t *message)
+{
+    return *(const size_t *)(message + f->quantifier_offset) > 0;
+}
+
 static void put_field(struct packer *p, const ProtobufCFieldDescriptor *f, const uint8_t *message)
 {
     const uint8_t *member = message + f->offset, *quantifier = message + f->quantifier_offset;
 
     if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-        size_t n;
-        memcpy(&n, quantifier, sizeof(n));
-        if (n > 0)
-            put_repeated(p, f, n, *(const uint8_t *const *)member);
+        put_repeated(p, f, *(const size_t *)quantifier, *(const uint8_t *const *)member);
     } else if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
         bool pointer = f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE;
         if (packed_load32(quantifier) != f->id)
@@ -244,13 +244,52 @@ static void put_field(struct packer *p, const ProtobufCFieldDescriptor *f, const
             return;
         put_value(p, f->type, member);
         put_tag(p, f, wire_type(f->type));
-    } else if (f->label == PROTOBUF_C_LABEL_NONE) {
-        if (is_zero(f->type, member))
-            return;
-        put_value(p, f->type, member);
-        put_tag(p, f, wire_type(f->type));
     } else {
         p->failed = true; /* of proto2 */
+    }
+}
+
+/* A field without presence: most fields, and most of them hold nothing, which is seen here at once. */
+static void put_plain(struct packer *p, const ProtobufCFieldDescriptor *f, const void *member)
+{
+    const char *text;
+
+    switch (f->type) {
+    case PROTOBUF_C_TYPE_STRING:
+        text = *(const char *const *)member;
+        if (text && *text) {
+            size_t len = strlen(text);
+            put_bytes(p, text, len);
+            put_varint(p, len);
+            put_tag(p, f, PACKED_LEN);
+        }
+        break;
+    case PROTOBUF_C_TYPE_MESSAGE:
+        if (*(const void *const *)member) {
+            put_value(p, f->type, member);
+            put_tag(p, f, PACKED_LEN);
+        }
+        break;
+    case PROTOBUF_C_TYPE_INT32:
+    case PROTOBUF_C_TYPE_SINT32:
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_INT64:
+    case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_UINT64:
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_FIXED32:
+    case PROTOBUF_C_TYPE_SFIXED64:
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_FLOAT:
+    case PROTOBUF_C_TYPE_DOUBLE:
+    case PROTOBUF_C_TYPE_BOOL:
+    case PROTOBUF_C_TYPE_ENUM:
+    case PROTOBUF_C_TYPE_BYTES:
+        if (!is_zero(f->type, member)) {
+            put_value(p, f->type, member);
+            put_tag(p, f, wire_type(f->type));
+        }
+        break;
     }
 }
 
@@ -263,8 +302,13 @@ static void put_message(struct packer *p, const ProtobufCMessage *m)
         put_bytes(p, unknown->data, unknown->len);
         put_varint(p, (uint64_t)unknown->tag << 3 | (unsigned)unknown->wire_type);
     }
-    for (unsigned i = type->n_fields; i > 0 && !p->failed; i--)
-        put_field(p, &type->fields[i - 1], (const uint8_t *)m);
+    for (unsigned i = type->n_fields; i > 0 && !p->failed; i--) {
+        const ProtobufCFieldDescriptor *f = &type->fields[i - 1];
+        if (f->label == PROTOBUF_C_LABEL_NONE && !(f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
+            put_plain(p, f, (const uint8_t *)m + f->offset);
+        else if (f->label != PROTOBUF_C_LABEL_REPEATED || has_items(f, (const uint8_t *)m))
+            put_field(p, f, (const uint8_t *)m);
+    }
 }
 
 bool pack_small(const ProtobufCMessage *message, uint8_t room[PACK_ROOM], struct slice *ret)

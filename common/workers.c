@@ -19,6 +19,7 @@ enum {
     GATHER_AFTER = 8, /* commands in the batch before */
     GATHER_ROUNDS = 6,
     GATHER_NAP_NS = 50000,
+    GATHER_ALL_EVERY = 8, /* so often it does not stop when as many are there as last time: there may be more */
     TIMER_SLACK_NS = 1000, /* the default would double the naps */
 };
 
@@ -61,6 +62,7 @@ struct writer {
     struct service *s;
     struct id_source ids;
     size_t last_batch;
+    unsigned n_gathered;
     bool stop, mend;
     struct core_call *calls[COMMIT_COMMANDS + PARCEL_COMMANDS];
 };
@@ -101,7 +103,9 @@ static void gather(struct writer *w, struct commit *c)
 
     if (!take_waiting(w, c) || w->last_batch < GATHER_AFTER)
         return;
-    for (int i = 0; i < GATHER_ROUNDS && c->n < COMMIT_COMMANDS; i++) {
+    /* As many callers as last time are usually all there are: nobody else is waited for. */
+    size_t enough = ++w->n_gathered % GATHER_ALL_EVERY ? w->last_batch : COMMIT_COMMANDS;
+    for (int i = 0; i < GATHER_ROUNDS && c->n < enough && c->n < COMMIT_COMMANDS; i++) {
         (void)nanosleep(&nap, NULL); /* a shorter nap is as good */
         if (!take_waiting(w, c))
             return;

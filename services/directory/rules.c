@@ -271,7 +271,7 @@ int changed_fields(struct arena *arena, const void *a, const void *b, char ***re
     size_t n = 0;
     for (unsigned i = 0; i < type->n_fields; i++) {
         const ProtobufCFieldDescriptor *f = &type->fields[i];
-        if (strcmp(f->name, "revision") != 0 && !same_value(f, a, b))
+        if (!same_value(f, a, b) && strcmp(f->name, "revision") != 0)
             names[n++] = (char *)f->name;
     }
     *ret = names;

@@ -179,13 +179,20 @@ bool text_is_url(const char *text)
 
 bool text_is_line(const char *text)
 {
+    const uint8_t *p = (const uint8_t *)text, *end = p + strlen(text);
     bool visible = false;
-    for (const char *p = text; *p; p++) {
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            return false;
-        if ((unsigned char)*p == 0xc2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0)
+    while (p < end) {
+        /* Eight letters of ASCII, none of them a control character. */
+        if (end - p >= 8 && !utf8_below_or_high(utf8_word(p), ' ') &&
+            !utf8_holds(utf8_word(p), 0x7f)) {
+            visible = visible || utf8_word(p) != UTF8_ONES * ' ';
+            p += 8;
+            continue;
+        }
+        if (*p < ' ' || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
             return false;
         visible = visible || *p != ' ';
+        p++;
     }
     return visible;
 }
