@@ -95,9 +95,14 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
  * After a commit of unknown outcome the store is reopened and the log's end decides. If the store takes no writes,
  * all are answered `unavailable` and core_degraded() says why; the next batch tries again.
  * The commit's events live in `batch_arena`; first among them are those of an earlier commit whose good end is known only now. */
+/* With core_feed() set, the batch grows while it runs: its calls lie in an array with room for more. */
 int core_commands(struct core *c, struct core_call *const *calls, size_t n, int64_t now_ms,
                   struct id_source *ids, struct arena *batch_arena, struct core_commit *ret,
                   struct err *err) must_check;
+/* Is asked when all `n` calls of a batch were run and nothing is committed yet: puts further ones behind them, in the same array, and
+ * returns how many there are then. So decisions are made while others still arrive. NULL: batches stay as they begin. */
+typedef size_t core_feeder(void *arg, size_t n);
+void core_feed(struct core *c, core_feeder *feeder, void *arg);
 /* For tests and golden logs: puts one event (the service's Event message) into log and tables, without a command. */
 int core_append(struct core *c, const ProtobufCMessage *event, const char *subject, int64_t now_ms,
                 struct id_source *ids, struct arena *batch_arena, struct err *err) must_check;

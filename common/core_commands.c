@@ -10,6 +10,8 @@
  *   the store refuses         nothing was written; the run's calls are `unavailable`
  *   a table is damaged        likewise, and the tables are rebuilt (core_rebuild.c)
  *   the commit's end is open  the store is reopened and the log's end tells which of the two it was
+ * A run that has come to the end of its batch asks for what arrived meanwhile and goes on with it, so that a commit serves all who
+ * are there and their commands are decided while the next ones are still read from the sockets.
  * A run too large for one record ends early, and the rest of the batch is a run of its own. */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +27,8 @@ enum {
                   2,  /* past it the run ends, so that one more command always has room to try */
     MAP_GROWTHS = 40, /* of one run: doubling so often outgrows any disk */
 };
+
+static const size_t TO_THE_END = SIZE_MAX; /* of the batch, which may grow */
 
 enum run_end {
     RUN_DONE,   /* every call is answered */
@@ -346,21 +350,68 @@ static enum run_end leave_failed(struct batch *b)
     return wr_commit(b->wr, &unknown, NULL) == -EAGAIN ? RUN_REDO : RUN_FAILED;
 }
 
+/* Finds the methods of the calls from `from` on and refuses at the door what can be. -ENOMEM: none of them was looked at. */
+static int admit_from(struct batch *b, size_t from)
+{
+    struct core *c = b->c;
+
+    if (b->n > c->todo_room) {
+        const struct method **grown = realloc(c->todo, b->n * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        c->todo = grown;
+        c->todo_room = b->n;
+    }
+    for (size_t i = from; i < b->n; i++) {
+        struct core_call *call = b->calls[i];
+        const struct method *m = core_method(c, call->method);
+        c->todo[i] = NULL;
+        if (m && m->command) {
+            call->log_sequence = 0;
+            if (core_admit(c, m, b->now_ms, call))
+                c->todo[i] = m;
+            continue;
+        }
+        forget_answer(call);
+        status_refuse(&call->status, CODE_UNIMPLEMENTED, "There is no such command.");
+    }
+    return 0;
+}
+
+/* Lets the batch grow by what arrived meanwhile. False: nothing did. */
+static bool take_more(struct batch *b)
+{
+    struct core *c = b->c;
+    size_t before = b->n;
+
+    if (c->feeder)
+        b->n = c->feeder(c->feeder_arg, before);
+    if (b->n == before || admit_from(b, before) == 0)
+        return b->n > before;
+    for (size_t i = before; i < b->n; i++)
+        core_fail(b->calls[i], ENOMEM, "a batch's growth");
+    b->n = before;
+    return false;
+}
+
 /* Runs the calls from `from` on, up to `to` or until the record is full; *ret_next is the first not run, or the culprit. */
 static enum run_end run(struct batch *b, size_t from, size_t to, size_t *ret_next, int *ret_why)
 {
     struct core *c = b->c;
+    bool open = to == TO_THE_END;
 
     int r = begin_run(b);
     if (r < 0) {
         b->first_event = b->ret->n_events;
         set_degraded(c, "no transaction can begin", strerror(-r));
-        answer_unsaved(b, from, to, cannot_save, c->degraded);
-        *ret_next = to;
+        *ret_next = open ? b->n : to;
+        answer_unsaved(b, from, *ret_next, cannot_save, c->degraded);
         return RUN_DONE;
     }
     size_t i = from;
-    for (; i < to && c->record.len + c->replies.len < RECORD_FULL; i++) {
+    for (; c->record.len + c->replies.len < RECORD_FULL; i++) {
+        if (i == (open ? b->n : to) && !(open && take_more(b)))
+            break;
         if (!c->todo[i])
             continue;
         r = step(b, c->todo[i], b->calls[i]);
@@ -388,8 +439,8 @@ static enum run_end run_growing(struct batch *b, size_t from, size_t to, size_t 
             return end;
     }
     set_degraded(b->c, "the store's map does not grow", "");
-    answer_unsaved(b, from, to, cannot_save, b->c->degraded);
-    *ret_next = to;
+    *ret_next = to == TO_THE_END ? b->n : to;
+    answer_unsaved(b, from, *ret_next, cannot_save, b->c->degraded);
     return RUN_DONE;
 }
 
@@ -406,33 +457,6 @@ static void run_singly(struct batch *b, size_t from, size_t to)
 }
 
 /* ---- the batch ---- */
-
-static int admit_all(struct batch *b)
-{
-    struct core *c = b->c;
-
-    if (b->n > c->todo_room) {
-        const struct method **grown = realloc(c->todo, b->n * sizeof(*grown));
-        if (!grown)
-            return -ENOMEM;
-        c->todo = grown;
-        c->todo_room = b->n;
-    }
-    for (size_t i = 0; i < b->n; i++) {
-        struct core_call *call = b->calls[i];
-        const struct method *m = core_method(c, call->method);
-        c->todo[i] = NULL;
-        if (m && m->command) {
-            call->log_sequence = 0;
-            if (core_admit(c, m, b->now_ms, call))
-                c->todo[i] = m;
-            continue;
-        }
-        forget_answer(call);
-        status_refuse(&call->status, CODE_UNIMPLEMENTED, "There is no such command.");
-    }
-    return 0;
-}
 
 /* The events of a commit that turned out well only now are still to be published. */
 static int deliver_late(struct batch *b, uint64_t number)
@@ -477,7 +501,7 @@ static void run_all(struct batch *b)
     while (from < b->n) {
         size_t next;
         int why = EIO;
-        if (run_growing(b, from, b->n, &next, &why) == RUN_FAILED) {
+        if (run_growing(b, from, TO_THE_END, &next, &why) == RUN_FAILED) {
             next++;
             run_singly(b, from, next);
         }
@@ -504,7 +528,7 @@ int core_commands(struct core *c, struct core_call *const *calls, size_t n, int6
     };
 
     *ret = (struct core_commit) { 0 };
-    int r = admit_all(&b);
+    int r = admit_from(&b, 0);
     if (r < 0)
         return err_set(err, -r, "no memory for a batch of %zu commands", n);
     if (c->needs_reopen && recover(&b) < 0) {
@@ -514,6 +538,12 @@ int core_commands(struct core *c, struct core_call *const *calls, size_t n, int6
     }
     run_all(&b);
     return 0;
+}
+
+void core_feed(struct core *c, core_feeder *feeder, void *arg)
+{
+    c->feeder = feeder;
+    c->feeder_arg = arg;
 }
 
 const char *core_degraded(const struct core *c)

@@ -37,6 +37,8 @@ struct core {
     const struct method *
         *todo; /* by call of the batch: its method, NULL when it was refused at the door */
     size_t todo_room;
+    core_feeder *feeder;
+    void *feeder_arg;
     bool needs_reopen;
     char degraded[300]; /* "" when the store takes writes */
     /* A commit of unknown outcome whose end could not be read yet: number 0 for none. */

@@ -570,10 +570,17 @@ static void note_degraded(struct service *s, const char *degraded)
 
 void intake_committed(struct service *s, struct commit *c)
 {
-    size_t public_events = 0;
+    size_t public_events = 0, n_unsent = 0;
 
     for (const struct parcel *p = c->parcels; p; p = p->next) {
         answer_parcel(s, p);
+        n_unsent += p->n;
+        if (n_unsent >= PARCEL_COMMANDS) {
+            /* Whoever has the first replies can send the next calls while the others are written. */
+            door_flush(s, &s->call);
+            door_flush(s, &s->admin);
+            n_unsent = 0;
+        }
         s->commands_waiting -= p->n;
         s->bytes_waiting -= p->bytes;
     }

@@ -20,7 +20,7 @@ enum {
     MAX_COMMANDS_WAITING = 10000,
     MAX_BYTES_WAITING = 256 * 1024 * 1024,
     MAX_JOBS_WAITING = 64,
-    PARCEL_COMMANDS = 256,
+    PARCEL_COMMANDS = 64, /* then the writer gets them, although the turn goes on */
     PARCEL_ARENA = 256 * 1024 * 1024,
     COMMIT_COMMANDS = 1024, /* a commit takes no further parcel once it holds so many */
     FRAMES_A_TURN = 256,    /* read from one socket before the others get their turn */

@@ -1,7 +1,7 @@
 /* workers.c - the two threads beside the loop: the writer, where commits happen, and the pool of one, for what takes long.
  *
  * The writer takes everything that waits, decides and commits it at once, and gives it back with its replies: whoever
- * came while a commit ran is in the next one. After a large commit more callers are about to send, so it gathers a
+ * came while a commit ran is in the next one, and whoever comes while commands are decided is still in theirs. After a large commit more callers are about to send, so it gathers a
  * little longer (measured: a quarter more commits at 64 callers, nothing lost at one).
  *
  * The writer also rebuilds damaged tables, before it decides what waits. */
@@ -19,7 +19,8 @@ enum {
     GATHER_AFTER = 8, /* commands in the batch before */
     GATHER_ROUNDS = 6,
     GATHER_NAP_NS = 50000,
-    GATHER_ALL_EVERY = 8, /* so often it does not stop when as many are there as last time: there may be more */
+    GATHER_ALL_EVERY =
+        8, /* so often it does not stop when as many are there as last time: there may be more */
     TIMER_SLACK_NS = 1000, /* the default would double the naps */
 };
 
@@ -61,8 +62,10 @@ void commit_free(struct commit *c)
 struct writer {
     struct service *s;
     struct id_source ids;
+    struct commit *commit; /* in hand */
     size_t last_batch;
     unsigned n_gathered;
+    int naps_left;
     bool stop, mend;
     struct core_call *calls[COMMIT_COMMANDS + PARCEL_COMMANDS];
 };
@@ -97,19 +100,22 @@ static bool take_waiting(struct writer *w, struct commit *c)
     return any;
 }
 
-static void gather(struct writer *w, struct commit *c)
+/* The core has decided on all that were there. */
+static size_t gather_more(void *writer, size_t n)
 {
     const struct timespec nap = { .tv_nsec = GATHER_NAP_NS };
+    struct writer *w = writer;
+    struct commit *c = w->commit;
 
-    if (!take_waiting(w, c) || w->last_batch < GATHER_AFTER)
-        return;
+    if (w->last_batch < GATHER_AFTER || take_waiting(w, c))
+        return c->n;
     /* As many callers as last time are usually all there are: nobody else is waited for. */
-    size_t enough = ++w->n_gathered % GATHER_ALL_EVERY ? w->last_batch : COMMIT_COMMANDS;
-    for (int i = 0; i < GATHER_ROUNDS && c->n < enough && c->n < COMMIT_COMMANDS; i++) {
+    size_t enough = w->n_gathered % GATHER_ALL_EVERY ? w->last_batch : COMMIT_COMMANDS;
+    if (n < enough && n < COMMIT_COMMANDS && !w->stop && w->naps_left-- > 0) {
         (void)nanosleep(&nap, NULL); /* a shorter nap is as good */
-        if (!take_waiting(w, c))
-            return;
+        (void)take_waiting(w, c);    /* nothing: the gathering ends */
     }
+    return c->n;
 }
 
 static void commit_batch(struct writer *w, struct commit *c)
@@ -117,6 +123,9 @@ static void commit_batch(struct writer *w, struct commit *c)
     struct err err = { "" };
     int64_t begun_us = clock_us();
 
+    w->commit = c;
+    w->n_gathered++;
+    w->naps_left = GATHER_ROUNDS;
     int r = core_commands(w->s->core, w->calls, c->n, wall_ms(), &w->ids, c->arena, &c->made, &err);
     if (r < 0)
         trace_log(TRACE_ERROR, "a batch of commands failed", "err", err.text, NULL);
@@ -174,6 +183,7 @@ void *writer_run(void *service)
 {
     struct writer w = { .s = service };
 
+    core_feed(w.s->core, gather_more, &w);
     (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0); /* longer naps are slower, not wrong */
     while (!w.stop) {
         struct bus_item item = { .socket = w.s->writer_end };
@@ -185,7 +195,7 @@ void *writer_run(void *service)
             (void)nanosleep(&(struct timespec) { .tv_nsec = 10 * 1000 * 1000 }, NULL);
             continue;
         }
-        gather(&w, c);
+        (void)take_waiting(&w, c); /* c->n tells */
         if (w.mend)
             mend(&w);
         if (c->n == 0) {
@@ -194,7 +204,10 @@ void *writer_run(void *service)
         }
         commit_batch(&w, c);
         bus_give(w.s->writer_end, c);
+        if (w.mend)
+            mend(&w); /* asked for while the batch ran */
     }
+    core_feed(w.s->core, NULL, NULL);
     return NULL;
 }
 
