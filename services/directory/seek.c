@@ -20,7 +20,7 @@ enum {
     WINDOW = 100,
     MENTIONS = 200,    /* documents that name the place, at most */
     NAMED_MAX = 16,    /* entries of exactly this name */
-    AREAS_AMONG = 20, /* the best, areas may lead; */
+    AREAS_AMONG = 20,  /* the best, areas may lead; */
     AREAS_CHECKED = 4, /* of those, so many are looked at */
     AREA_STEMS = 64,
     FILTERS_MAX = 600,
