@@ -343,9 +343,9 @@ int vault_sync(struct vault *v, struct err *err)
 
     if (r == 0)
         r = vault_sync_files(v, err);
+    /* These zeros need no sync: if they are lost, the older version loses at the next opening. */
     if (r == 0)
-        r = zero_stale(
-            v, err); /* if the zeros are lost, the older version loses at the next opening */
+        r = zero_stale(v, err);
     return r;
 }
 
