@@ -2,8 +2,8 @@
  *
  * Help is rather shown once too often than once too seldom: it hides no result. So a word counts in any inflection, without its
  * dots, as a part of a compound ("våldsutsatt"), torn in two ("själv mord"), and with one wrong letter after the first if it is
- * long and no word of its own. A phrase counts where its words follow each other, one other word between two of them allowed, but not a "not".
- * Where that is too often, an editor says so by a word of the kind NO_CRISIS: it takes out what is found within it. */
+ * long and no word of its own. A phrase counts where its words follow each other, with two other words between at most, but
+ * no "not". Where that is too often, an editor says so by a word of the kind NO_CRISIS: it takes out what is found within it. */
 #include "services/directory/crisis.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ enum {
     TEXT_WORDS = 400,             /* of a text that are looked at */
     COSTLY_WORDS = 40,            /* of these, taken apart or compared with every word of crisis */
     MATCHES_MAX = 32,
-    GAP_WORDS = 1, /* between two words of a phrase */
+    GAP_WORDS = 2, /* between two words of a phrase */
     COMPOUND_LETTERS = 7,
     TYPO_LETTERS = 7, /* of both words */
     HELPLINES_MAX = 40,

@@ -131,12 +131,14 @@ static void compounds_that_hold_a_word_of_crisis_are_one(void **state)
     expect("partnervåldet", "kvinnofridslinjen");
 }
 
-static void phrases_bear_one_other_word_but_no_negation(void **state)
+static void phrases_bear_two_other_words_but_no_negation(void **state)
 {
     (void)state; /* as above */
     expect("jag vill verkligen inte leva längre", "sjalvmordslinjen");
     expect("vill bara helst dö", "sjalvmordslinjen");
     expect("kan jag få någon att prata lite med", "jourhavande-medmanniska");
+    expect("vill bara få dö", "sjalvmordslinjen");
+    expect_none("vill att mormor får dö i fred");
     expect_none("jag vill inte dö");
     expect_none("leva med diabetes, orkar inte träna");
     expect_none("vill leva");
@@ -249,7 +251,7 @@ int main(void)
         cmocka_unit_test(words_of_crisis_show_112_then_1177_then_the_fitting_lines),
         cmocka_unit_test(inflections_missing_dots_typos_and_torn_words_are_understood),
         cmocka_unit_test(compounds_that_hold_a_word_of_crisis_are_one),
-        cmocka_unit_test(phrases_bear_one_other_word_but_no_negation),
+        cmocka_unit_test(phrases_bear_two_other_words_but_no_negation),
         cmocka_unit_test(the_longest_phrase_comes_first),
         cmocka_unit_test(other_languages_count_as_they_stand),
         cmocka_unit_test(what_only_looks_like_a_crisis_is_none),
