@@ -6,7 +6,8 @@
  *   names      who writes a name, a short name or an abbreviation whole means that one: it comes first.
  *   areas      a query all of whose words are a care area's leads to the area, then to its organisations; with a place, to the
  *              nearest organisations, since then somebody is looked for.
- *   the rest   as common/search ranks it; national organisations a little before local ones, dormant ones a little behind.
+ *   the rest   as common/search ranks it; national organisations and those of patients a little before others, dormant ones and
+ *              terms a little behind.
  *
  * The first WINDOW documents are put in order here, whatever page of them is asked for, so that pages fit together. */
 #include "services/directory/seek.h"
@@ -31,6 +32,8 @@ enum {
 /* What a document's worth is multiplied with, in hundredths. */
 enum {
     NATIONAL = 130,
+    PATIENTS =
+        115, /* associations of patients: who is ill looks for them rather than for funds and authorities */
     DORMANT = 80,
     TERM = 70,
     IN_MUNICIPALITY = 200,
@@ -167,6 +170,7 @@ static void make_plan(struct plan *p, const struct seek *s, const struct seek_re
         add_places(p, s);
     else
         add_boost(p, COLUMN_LEVEL, number_text(p, ORGANISATION_LEVEL_NATIONAL), NATIONAL);
+    add_boost(p, COLUMN_KIND, number_text(p, ORGANISATION_KIND_PATIENT_ASSOCIATION), PATIENTS);
     add_boost(p, COLUMN_DORMANT, "1", DORMANT);
     add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_TERM), TERM);
 }
