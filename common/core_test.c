@@ -53,6 +53,35 @@ static void an_event_without_visibility_is_internal(void **state)
     assert_int_equal(f->commit.events[1]->audience, FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_INTERNAL);
 }
 
+/* Two more calls, once: they lie behind the first already. */
+static size_t two_more(void *arg, size_t n)
+{
+    bool *fed = arg;
+    size_t all = *fed ? n : n + 2;
+
+    *fed = true;
+    return all;
+}
+
+static void a_batch_grows_by_what_arrives_while_it_runs(void **state)
+{
+    struct core_fixture *f = *state;
+    bool fed = false;
+    struct core_call *first = add_note(f, "a", "Title"), *same = add_note(f, "a", "Other"),
+                     *last = add_note(f, "b", "Title");
+
+    core_feed(f->core, two_more, &fed);
+    f->n_calls = 1;
+    run(f);
+    core_feed(f->core, NULL, NULL);
+    assert_int_equal(first->status.code, CODE_OK);
+    assert_int_equal(same->status.code, CODE_ALREADY_EXISTS);
+    assert_int_equal(last->status.code, CODE_OK);
+    assert_int_equal(last->log_sequence, 2);
+    assert_int_equal(last_record(f), 1);
+    assert_true(note_exists(f, "a") && note_exists(f, "b"));
+}
+
 static void a_refusal_writes_nothing(void **state)
 {
     struct core_fixture *f = *state;
@@ -577,6 +606,7 @@ int main(void)
         CORE_TEST(a_success_changes_tables_and_answers),
         CORE_TEST(an_event_carries_its_outer_facts),
         CORE_TEST(an_event_without_visibility_is_internal),
+        CORE_TEST(a_batch_grows_by_what_arrives_while_it_runs),
         CORE_TEST(a_refusal_writes_nothing),
         CORE_TEST(a_success_without_events_writes_no_record),
         CORE_TEST(violations_name_every_bad_field),
