@@ -39,15 +39,23 @@ static bool is_given(const CompleteSearchResponse *res, const char *text)
     return false;
 }
 
+static bool begins_so(const char *word, const char *folded)
+{
+    char own[TEXT_CASEFOLD_MAX * 3];
+    size_t len = strlen(folded);
+    size_t own_len = text_casefold(word, strlen(word), true, own, sizeof(own));
+    return own_len >= len && memcmp(own, folded, len) == 0;
+}
+
 /* Words of a name that begin as the last word of the query does, in its place. */
 static int complete_from(const struct seek *s, const char *name, CompleteSearchResponse *res)
 {
     const struct text_token *last = &s->tokens[s->n_tokens - 1];
     struct text_token *tokens;
     size_t n;
-    int r = text_tokens(s->in->arena, name, strlen(name), NAME_WORDS, &tokens, &n);
+    int r = text_words(s->in->arena, name, strlen(name), NAME_WORDS, &tokens, &n);
     for (size_t i = 0; r == 0 && i < n && res->n_completions < COMPLETIONS_MAX; i++) {
-        if (strncmp(tokens[i].folded, last->folded, strlen(last->folded)) != 0)
+        if (!begins_so(tokens[i].word, last->folded))
             continue;
         char *text =
             arena_printf(s->in->arena, "%.*s%s", (int)last->start, s->text, tokens[i].word);
