@@ -257,7 +257,8 @@ static int read_old_words(struct wr *wr, struct batch *b, struct slice old)
     const uint8_t *p = old.data;
     size_t i = 0;
 
-    for (const uint8_t *end = p + old.len; p < end;) {
+    /* Of no bytes there is no address. */
+    for (const uint8_t *end = old.len ? p + old.len : p; p < end;) {
         struct word *w;
         if (!packed_varint(&p, end, &distance) || distance == 0 || distance > UINT32_MAX)
             return -EBADMSG;
