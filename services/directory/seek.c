@@ -153,12 +153,12 @@ static void add_places(struct plan *p, const struct seek *s)
         add_place(p, &s->places[i], &column);
         in_column[column] = true;
     }
-    for (uint8_t c = COLUMN_REGION; c <= COLUMN_HEALTHCARE_REGION; c++) {
+    for (int c = COLUMN_REGION; c <= COLUMN_HEALTHCARE_REGION; c++) {
         if (!in_column[c])
             continue;
-        add_filter(p, c, VALUE_NATIONWIDE);
-        add_filter(p, c, VALUE_EVERYWHERE);
-        add_filter(p, c, VALUE_UNKNOWN);
+        add_filter(p, (uint8_t)c, VALUE_NATIONWIDE);
+        add_filter(p, (uint8_t)c, VALUE_EVERYWHERE);
+        add_filter(p, (uint8_t)c, VALUE_UNKNOWN);
     }
 }
 
