@@ -33,12 +33,11 @@ static const struct table *const TABLES[] = { SEARCH_TABLES, NULL };
 
 /* Simple words, and compounds of them. The frequent come first. */
 static const char *const VOCABULARY[] = {
-    "förening", "sjuk",     "hjärta",    "cancer",       "bröst",
-    "lunga",    "stöd",     "barn",      "bröstcancer",  "vård",
-    "patient",  "barnvård", "sorg",      "lungcancer",   "patientförening",
-    "smärta",   "hud",      "hudcancer", "öga",          "ögonsjukdom",
-    "diabetes", "astma",    "allergi",   "hjärtsjukdom", "må",
-    "ma",       "får",      "far",       "reumatism",    "migrän",
+    "förening", "sjuk",        "hjärta",      "cancer", "bröst",     "lunga",
+    "stöd",     "barn",        "bröstcancer", "vård",   "patient",   "barnvård",
+    "sorg",     "lungcancer",  "migrän",      "smärta", "hud",       "hudcancer",
+    "öga",      "ögonsjukdom", "diabetes",    "astma",  "allergi",   "hjärtsjukdom",
+    "må",       "ma",          "får",         "far",    "reumatism", "patientförening",
 };
 
 struct model_document {
@@ -445,8 +444,9 @@ static void test_same_ranking(void **state)
         char text[TEXT_BYTES] = "", value[8];
         size_t n = 1 + draw(f, 3), len = 0;
         for (size_t i = 0; i < n; i++) {
-            /* Without those that have a brother with other dots, and each once. */
-            words[i] = VOCABULARY[(draw(f, 8) * 3 + i)];
+            /* Each once; without those that have a brother with other dots, and without the first, which tells nothing beside
+             * other words (nor does the last). */
+            words[i] = VOCABULARY[1 + draw(f, 7) * 3 + i];
             len += (size_t)snprintf(text + len, sizeof(text) - len, "%s ", words[i]);
         }
         snprintf(value, sizeof(value), "%u", draw(f, VALUES));
