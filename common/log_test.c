@@ -1,4 +1,5 @@
 #include "common/log.h"
+#include "common/testing_tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +8,6 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +23,6 @@ struct fixture {
     struct store *store;
     struct arena *arena;
 };
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static int setup(void **state)
 {
@@ -51,7 +43,7 @@ static int teardown(void **state)
 
     store_close(f->store);
     arena_free(f->arena);
-    int r = nftw(f->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    int r = testing_remove_tree(f->path);
     free(f);
     return r;
 }

@@ -7,13 +7,13 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/search_batch.h"
+#include "common/testing_tree.h"
 
 enum { WORDS = 1200, ROUNDS = 60, CHANGES = 120, STORES = 3 };
 
@@ -65,14 +65,6 @@ static void make_words(struct fixture *f)
     qsort(f->words, WORDS, sizeof(*f->words), by_key);
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -102,7 +94,7 @@ static int teardown(void **state)
 
     for (size_t i = 0; i < STORES; i++)
         store_close(f->stores[i]);
-    nftw(f->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    testing_remove_tree(f->path);
     arena_free(f->arena);
     arena_free(f->room);
     free(f);

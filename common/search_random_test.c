@@ -7,7 +7,6 @@
 #include <stdint.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
-#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/search_internal.h"
+#include "common/testing_tree.h"
 
 #ifdef __SANITIZE_THREAD__
 enum { STEPS = 300 }; /* here is one thread only, and it is slow */
@@ -63,14 +63,6 @@ static uint32_t draw(struct fixture *f, uint32_t below)
     return (uint32_t)(f->random >> 33) % below;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -99,7 +91,7 @@ static int teardown(void **state)
 
     for (size_t i = 0; i < STORES; i++)
         store_close(f->stores[i]);
-    nftw(f->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    testing_remove_tree(f->path);
     arena_free(f->arena);
     free(f);
     return 0;

@@ -8,13 +8,13 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/arena.h"
+#include "common/testing_tree.h"
 
 static const struct table *const TABLES[] = { SEARCH_TABLES, NULL };
 /* The replayed store has no table of the search's in common with the relay's. */
@@ -28,14 +28,6 @@ struct fixture {
     struct arena *arena;
     struct err err;
 };
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static int open_at(struct store **ret, const char *path, const struct table *const *tables,
                    struct err *err)
@@ -74,7 +66,7 @@ static int teardown(void **state)
     search_relay_free(f->relay);
     store_close(f->direct);
     store_close(f->replay);
-    nftw(f->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    testing_remove_tree(f->folder);
     arena_free(f->arena);
     free(f);
     return 0;

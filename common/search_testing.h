@@ -8,7 +8,6 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 
 #include "common/fault.h"
 #include "common/search_internal.h"
+#include "common/testing_tree.h"
 
 enum { REGION = 1, KIND = 2, AREA = 3 };
 
@@ -29,14 +29,6 @@ struct fixture {
     struct search_result result;
     struct err err;
 };
-
-static inline int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static inline int setup(void **state)
 {
@@ -57,7 +49,7 @@ static inline int teardown(void **state)
     struct fixture *f = *state;
 
     store_close(f->store);
-    nftw(f->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    testing_remove_tree(f->path);
     arena_free(f->arena);
     free(f);
     return 0;

@@ -7,7 +7,6 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "common/fault.h"
 #include "common/store.h"
+#include "common/testing_tree.h"
 #include "fokus/event/v1/event.pb-c.h"
 
 static const struct table T_EVENTS = { "events", &fokus__event__v1__event__descriptor };
@@ -29,19 +29,6 @@ struct fixture {
     struct arena *arena;
     struct err err;
 };
-
-static inline int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static inline void remove_tree(const char *path)
-{
-    assert_return_code(nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS), errno);
-}
 
 static inline int open_in(struct fixture *f, size_t map_bytes)
 {
@@ -84,7 +71,7 @@ static inline int teardown(void **state)
 #endif
     store_close(f->store);
     arena_free(f->arena);
-    remove_tree(f->path);
+    assert_return_code(testing_remove_tree(f->path), errno);
     free(f);
     return 0;
 }

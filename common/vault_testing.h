@@ -9,7 +9,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/fault.h"
+#include "common/testing_tree.h"
 #include "common/vault.h"
 
 enum { MAIL = 1, NUMBER = 2 };
@@ -30,14 +30,6 @@ struct vault_fixture {
     struct err err;
 };
 
-static inline int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 /* In memory where there is such a folder: these tests sync thousands of times, and what they ask is in which order. */
 static inline void make_home(struct vault_fixture *f)
 {
@@ -50,7 +42,7 @@ static inline void make_home(struct vault_fixture *f)
 
 static inline void remove_home(const struct vault_fixture *f)
 {
-    assert_return_code(nftw(f->home, remove_entry, 8, FTW_DEPTH | FTW_PHYS), errno);
+    assert_return_code(testing_remove_tree(f->home), errno);
 }
 
 static inline int try_open(struct vault_fixture *f)

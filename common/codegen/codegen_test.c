@@ -7,7 +7,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,8 @@
 #include "fokus/sample/v1/sample.fokus.h"
 #include "fokus/v1/options.pb-c.h"
 #include "google/protobuf/descriptor.pb-c.h"
+
+#include "common/testing_tree.h"
 
 typedef Google__Protobuf__FileDescriptorSet FileSet;
 typedef Google__Protobuf__FileDescriptorProto File;
@@ -318,14 +319,6 @@ static void a_malformed_event_is_refused(void **state)
         "arms are numbered up to 1000");
 }
 
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *walk)
-{
-    (void)st;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 static size_t read_file(const char *root, const char *name, char *to, size_t room)
 {
     char path[512];
@@ -370,7 +363,7 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    return testing_remove_tree(folder);
 }
 
 int main(void)

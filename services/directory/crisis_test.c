@@ -2,20 +2,15 @@
 #include "services/directory/crisis.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <unistd.h>
 
 #include "services/directory/testing.h"
 
+#include "common/testing_tree.h"
+
 static char folder[] = "crisis-test-XXXXXX";
 static struct store *store;
 static struct arena *arena;
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw; /* everything goes */
-    return remove(path);
-}
 
 static void put_words(struct wr *wr)
 {
@@ -53,7 +48,7 @@ static int teardown(void **state)
     (void)state; /* as above */
     store_close(store);
     arena_free(arena);
-    return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    return testing_remove_tree(folder);
 }
 
 /* The slugs of the lines with spaces between; "" for no crisis. */

@@ -1,12 +1,12 @@
 /* query_fuzz.c - queries of any bytes against a small index: answered, in time, with results within the text; and documents of
  * any bytes can be put, found again by what they hold, and taken out without a trace. */
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/search.h"
+#include "common/testing_tree.h"
 
 enum { ARENA_BYTES = 64 << 20 };
 
@@ -25,17 +25,9 @@ static void check(bool holds)
         abort();
 }
 
-static int remove_entry(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(name);
-}
-
 static void clean_up(void)
 {
-    nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    testing_remove_tree(path);
 }
 
 static void put(struct wr *wr, const char *key, const char *text, size_t len)

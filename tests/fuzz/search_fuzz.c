@@ -1,13 +1,13 @@
 /* search_fuzz.c - any text in the search box, and any bytes as its request, through the checks and the directory's own handlers: always
  * answered or refused, and what an answer says of stretches of texts lies within them. */
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/core.h"
+#include "common/testing_tree.h"
 #include "common/utf8.h"
 #include "services/directory/searches.h"
 
@@ -27,20 +27,12 @@ static void check(bool holds)
         abort();
 }
 
-static int remove_entry(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(name);
-}
-
 static void clean_up(void)
 {
     core_close(core);
     arena_free(scratch);
     arena_free(replies);
-    nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    testing_remove_tree(path);
 }
 
 /* ---- a small directory ---- */
