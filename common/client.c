@@ -132,6 +132,21 @@ static bool read_violation(struct client *c, struct slice bytes, struct client_r
     return r == 0;
 }
 
+static bool read_session_change(struct slice bytes, struct client_reply *reply)
+{
+    struct packed_field f;
+    int r;
+
+    reply->session_changed = true;
+    while ((r = packed_take(&bytes, &f)) > 0) {
+        if (f.number == 1 && f.type == PACKED_LEN)
+            reply->session_token = packed_bytes(&f);
+        else if (f.number == 2 && f.type == PACKED_VARINT)
+            reply->session_max_age_s = (int64_t)f.value;
+    }
+    return r == 0;
+}
+
 static bool read_header(struct client *c, struct slice bytes, struct client_reply *reply,
                         uint64_t *ret_number)
 {
@@ -152,6 +167,8 @@ static bool read_header(struct client *c, struct slice bytes, struct client_repl
             reply->log_sequence = f.value;
         else if (f.number == 6 && !text)
             reply->repeated = f.value != 0;
+        else if (f.number == 7 && text && !read_session_change(packed_bytes(&f), reply))
+            return false;
     }
     return r == 0;
 }
@@ -244,12 +261,8 @@ static bool slot_pack(struct slot *s, const struct client_call *call)
     struct buf *b = &s->packed;
 
     append_text(b, 1, call->method);
-    if (call->caller_id && call->caller_id[0]) {
-        size_t len = strlen(call->caller_id);
-        packed_append_tag(b, 4, PACKED_LEN);
-        packed_append_varint(b, 1 + packed_varint_len(len) + len);
-        append_text(b, 1, call->caller_id);
-    }
+    if (call->caller.len)
+        packed_append_bytes(b, 4, call->caller.data, call->caller.len);
     append_text(b, 5, call->locale);
     append_text(b, 6, call->traceparent);
     append_text(b, 7, call->idempotency_key);
@@ -257,6 +270,10 @@ static bool slot_pack(struct slot *s, const struct client_call *call)
         packed_append_tag(b, 8, PACKED_VARINT);
         packed_append_varint(b, call->min_sequence);
     }
+    if (call->origin.len)
+        packed_append_bytes(b, 9, call->origin.data, call->origin.len);
+    if (call->proof.len)
+        packed_append_bytes(b, 10, call->proof.data, call->proof.len);
     s->header_len = b->len;
     buf_append(b, call->body.data, call->body.len);
     return !b->failed;

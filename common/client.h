@@ -37,7 +37,8 @@ struct client_call {
     const char *idempotency_key; /* NULL: none */
     const char *traceparent;     /* NULL: none */
     const char *locale;          /* NULL: "sv" */
-    const char *caller_id;       /* NULL: anonymous */
+    struct slice caller, origin; /* packed (caller.h), copied; empty: anonymous */
+    struct slice proof;          /* of the two, for this service; copied */
     uint64_t min_sequence;
 };
 
@@ -49,6 +50,9 @@ struct client_reply {
     size_t n_violations;
     uint64_t log_sequence;
     bool repeated;
+    bool session_changed;
+    struct slice session_token; /* then: the new one, or empty for none any more */
+    int64_t session_max_age_s;
     struct slice body;
 };
 typedef void client_done(void *arg, const struct client_reply *reply);

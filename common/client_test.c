@@ -1,4 +1,5 @@
 /* client_test.c - against a ROUTER that this test plays itself. */
+#include "common/caller.h"
 #include "common/client.h"
 
 #include <setjmp.h>
@@ -240,13 +241,19 @@ static void calls_of_one_turn_leave_in_one_frame(void **state)
 
     router_up(0);
     make_client(1, 0);
+    struct buf caller = BUF_INIT(200), origin = BUF_INIT(200);
+    const uint8_t network[CALLER_NETWORK_BYTES] = { 1 };
+    caller_put(&caller, "someone", (const char *const[]) { "editor" }, 1, 5);
+    origin_put(&origin, &(struct origin) { .network = { network, sizeof(network) } });
     struct client_call full = { .method = "fokus.mill.v1.MillService/Order",
                                 .body = SLICE_STR("oats"),
                                 .timeout_ms = 700,
                                 .idempotency_key = "key-1",
                                 .traceparent = "00-trace",
                                 .locale = "en",
-                                .caller_id = "someone",
+                                .caller = { caller.data, caller.len },
+                                .origin = { origin.data, origin.len },
+                                .proof = SLICE_STR("proof"),
                                 .min_sequence = 300 };
     assert_int_not_equal(client_call(t.client, &call, see, &seen[0]), 0);
     assert_int_not_equal(client_call(t.client, &full, see, &seen[1]), 0);
@@ -267,6 +274,12 @@ static void calls_of_one_turn_leave_in_one_frame(void **state)
     assert_string_equal(header->traceparent, "00-trace");
     assert_string_equal(header->locale, "en");
     assert_string_equal(header->caller->id, "someone");
+    assert_string_equal(header->caller->roles[0], "editor");
+    assert_int_equal(header->caller->expires_ms, 5);
+    assert_int_equal(header->origin->network.len, sizeof(network));
+    assert_int_equal(header->proof.len, 5);
+    buf_free(&caller);
+    buf_free(&origin);
     assert_int_equal(header->min_sequence, 300);
     assert_in_range(header->timeout_ms, 1, 700);
 

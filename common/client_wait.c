@@ -23,6 +23,7 @@ static void wait_done(void *arg, const struct client_reply *reply)
 
     w->done = true;
     *w->reply = *reply;
+    w->reply->session_token = (struct slice) { 0 }; /* tools have no browser */
     w->reply->message = keep_text(w->arena, reply->message);
     w->reply->body.data = arena_memdup(w->arena, reply->body.data, reply->body.len);
     struct violation *violations =

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/core_internal.h"
 #include "common/pack.h"
+#include "common/packed.h"
 #include "fokus/runtime/v1/runtime.fokus.h"
 #include "fokus/v1/options.pb-c.h"
 
@@ -299,19 +300,27 @@ static void refuse_role(uint32_t roles, struct status *status)
 
 bool core_allowed(const struct method *m, const struct caller *caller, struct status *status)
 {
+    /* Security: the house speaks for nobody; it may what is said to be for it, and what everybody may. */
+    bool person = caller->id[0] && !caller_is_house(caller);
+
     switch (m->audience) {
     case FOKUS__V1__AUDIENCE__AUDIENCE_PUBLIC:
     case FOKUS__V1__AUDIENCE__AUDIENCE_HANDLER:
         return true;
     case FOKUS__V1__AUDIENCE__AUDIENCE_SIGNED_IN:
-        if (caller->operator_socket || caller->id[0])
+        if (caller->operator_socket || person)
             return true;
         status_refuse(status, CODE_UNAUTHENTICATED, "Sign in first, then try again.");
         return false;
     case FOKUS__V1__AUDIENCE__AUDIENCE_ROLE:
-        if (caller->operator_socket || (caller->roles & m->roles))
+        if (caller->operator_socket || (person && (caller->roles & m->roles)))
             return true;
         refuse_role(m->roles, status);
+        return false;
+    case FOKUS__V1__AUDIENCE__AUDIENCE_HOUSE:
+        if (caller->operator_socket || caller_is_house(caller))
+            return true;
+        status_refuse(status, CODE_PERMISSION_DENIED, "Only the house's own services may do this.");
         return false;
     case FOKUS__V1__AUDIENCE__AUDIENCE_OPERATOR:
         if (caller->operator_socket)
@@ -322,6 +331,36 @@ bool core_allowed(const struct method *m, const struct caller *caller, struct st
     }
     /* Security: no rule, or one this build does not know, means nobody, not even the operator. */
     status_refuse(status, CODE_PERMISSION_DENIED, "Nobody may do this: it has no access rule.");
+    return false;
+}
+
+/* The text of a string field in checked bytes; the last one counts. */
+static struct slice field_text(struct slice body, uint32_t number)
+{
+    struct packed_field field = { 0 };
+    struct slice text = { 0 };
+
+    while (packed_take(&body, &field) > 0)
+        if (field.number == number && field.type == PACKED_LEN)
+            text = packed_bytes(&field);
+    return text;
+}
+
+bool core_in_scope(const struct method *m, const struct caller *caller, struct slice body,
+                   struct status *status)
+{
+    if (m->audience != FOKUS__V1__AUDIENCE__AUDIENCE_ROLE || !m->scope_field ||
+        caller->operator_socket)
+        return true;
+    const struct slice wanted = field_text(body, m->scope_field);
+    for (size_t i = 0; i < caller->n_held; i++) {
+        const struct held_role *held = &caller->held[i];
+        if ((m->roles & (1U << held->role)) &&
+            (!role_has_scope(held->role) || (strlen(held->scope) == wanted.len &&
+                                             memcmp(held->scope, wanted.data, wanted.len) == 0)))
+            return true;
+    }
+    status_refuse(status, CODE_PERMISSION_DENIED, "Your role is for another than this one.");
     return false;
 }
 
@@ -365,6 +404,7 @@ bool core_admit(struct core *c, const struct method *m, int64_t now_ms, struct c
     call->status = (struct status) { .arena = call->arena };
     call->reply = (struct slice) { 0 };
     call->pieces = (struct wire_pieces) { 0 };
+    call->session = (struct session_change) { 0 };
     call->repeated = false;
     call->failure = NULL;
     if (!core_allowed(m, &call->caller, &call->status))
@@ -379,8 +419,9 @@ bool core_admit(struct core *c, const struct method *m, int64_t now_ms, struct c
                       "The request is too large: at most %d bytes are taken.", CORE_MAX_BODY);
         return false;
     }
-    bool good =
-        admit_key(m, call) && (call->checked || core_check(c, m, call->body, &call->status));
+    bool good = admit_key(m, call) &&
+                (call->checked || core_check(c, m, call->body, &call->status)) &&
+                core_in_scope(m, &call->caller, call->body, &call->status);
     if (!good)
         status_finish(&call->status);
     return good;
@@ -475,6 +516,8 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
         .caller = call->caller,
         .now_ms = now_ms,
         .locale = call->locale,
+        .origin = &call->origin,
+        .def = c->def,
         .service = service,
         .pieces = &call->pieces,
     };

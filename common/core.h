@@ -33,6 +33,7 @@ struct core_call {
     const char *method;
     struct slice body;
     struct caller caller;
+    struct origin origin;        /* empty but for methods that may know it */
     const char *locale;          /* "sv" or "en" */
     const char *idempotency_key; /* "" for none */
     const char *trace_id;        /* 32 hexadecimal digits, or "" */
@@ -49,6 +50,7 @@ struct core_call {
     uint64_t
         log_sequence; /* a query: set before to what its snapshot shows, or 0 to have it read */
     bool repeated;
+    struct session_change session;
     const char *failure; /* for the log line: why the machine failed; NULL when it did not */
 };
 
@@ -80,6 +82,9 @@ const struct method *core_method(const struct core *c, const char *full_name);
 /* May the caller call it? Else `status` is permission_denied or unauthenticated. */
 bool core_allowed(const struct method *m, const struct caller *caller,
                   struct status *status) must_check;
+/* Of one who may, because of a role held for a scope: is the request, whose bytes were checked, within it? */
+bool core_in_scope(const struct method *m, const struct caller *caller, struct slice body,
+                   struct status *status) must_check;
 
 /* Checks the body against the method's schema and limits, in any thread. False: `status` says what is wrong. */
 bool core_check(struct core *c, const struct method *m, struct slice body,

@@ -104,8 +104,32 @@ static void forget_answer(struct core_call *call)
 {
     call->status = (struct status) { .arena = call->arena };
     call->reply = (struct slice) { 0 };
+    call->session = (struct session_change) { 0 };
     call->repeated = false;
     call->failure = NULL;
+}
+
+/* Security: a session's token is written nowhere, so that a reply with one cannot be stored under an idempotency key. */
+static bool keep_session_change(struct core_call *call, const struct method *m,
+                                const struct outcome *out)
+{
+    if (!out->session.change)
+        return true;
+    if (!m->origin) {
+        core_fail(call, EPROTO, "a session change by a method without the option origin");
+        return false;
+    }
+    if (call->idempotency_key[0]) {
+        status_violation(&call->status, "idempotency_key",
+                         "must be left out: what changes a session is not stored to be repeated");
+        status_finish(&call->status);
+        return false;
+    }
+    call->session = out->session;
+    call->session.token = arena_strdup(call->arena, out->session.token);
+    if (!call->session.token)
+        core_fail(call, ENOMEM, "keeping the session's token");
+    return call->session.token != NULL;
 }
 
 /* Runs the handler. True: a success, whose response is packed. False: answered. */
@@ -128,6 +152,7 @@ static bool decide(struct batch *b, const struct method *m, struct core_call *ca
         .now_ms = b->now_ms,
         .ids = b->ids,
         .locale = call->locale,
+        .origin = &call->origin,
     };
     int r = m->decide(&in, request, response, out);
     if (r == -E2BIG) {
@@ -145,7 +170,7 @@ static bool decide(struct batch *b, const struct method *m, struct core_call *ca
         call->status = out->status;
         return false;
     }
-    return core_pack_reply(call, response);
+    return keep_session_change(call, m, out) && core_pack_reply(call, response);
 }
 
 /* Answers one call. Negative: its events could not be applied, the transaction is lost. */

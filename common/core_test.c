@@ -1,6 +1,7 @@
 /* core_test.c - batches, idempotency, access and admission; core_replay_test.c has the log's side, core_faults_test.c the faults. */
 #include "tests/notes/core_testing.h"
 
+#include "common/packed.h"
 #include "fokus/v1/options.pb-c.h"
 
 /* ---- one command ---- */
@@ -531,24 +532,26 @@ static void a_query_keeps_the_access_rule(void **state)
 
 static void access_follows_audience_and_caller(void **state)
 {
-    enum { NOBODY, ANONYMOUS, PERSON, EDITOR, JURY, OPERATOR, CALLERS };
+    enum { NOBODY, ANONYMOUS, PERSON, EDITOR, JURY, HOUSE, OPERATOR, CALLERS };
     const struct caller callers[CALLERS] = {
         [NOBODY] = { .id = "" },
         [ANONYMOUS] = { .id = "" },
         [PERSON] = { .id = "p" },
         [EDITOR] = { .id = "p", .roles = 1u << FOKUS__V1__ROLE__ROLE_EDITOR },
         [JURY] = { .id = "p", .roles = 1u << FOKUS__V1__ROLE__ROLE_JURY },
+        [HOUSE] = { .id = "@gateway" },
         [OPERATOR] = { .id = "operator", .roles = UINT32_MAX, .operator_socket = true },
     };
     const enum code no = CODE_PERMISSION_DENIED, sign_in = CODE_UNAUTHENTICATED;
     const enum code expected[][CALLERS] = {
-        [FOKUS__V1__AUDIENCE__AUDIENCE_UNSPECIFIED] = { no, no, no, no, no, no },
+        [FOKUS__V1__AUDIENCE__AUDIENCE_UNSPECIFIED] = { no, no, no, no, no, no, no },
         [FOKUS__V1__AUDIENCE__AUDIENCE_PUBLIC] = { 0 },
-        [FOKUS__V1__AUDIENCE__AUDIENCE_SIGNED_IN] = { sign_in, sign_in, 0, 0, 0, 0 },
-        [FOKUS__V1__AUDIENCE__AUDIENCE_ROLE] = { no, no, no, 0, no, 0 },
+        [FOKUS__V1__AUDIENCE__AUDIENCE_SIGNED_IN] = { sign_in, sign_in, 0, 0, 0, sign_in, 0 },
+        [FOKUS__V1__AUDIENCE__AUDIENCE_ROLE] = { no, no, no, 0, no, no, 0 },
         [FOKUS__V1__AUDIENCE__AUDIENCE_HANDLER] = { 0 },
-        [FOKUS__V1__AUDIENCE__AUDIENCE_OPERATOR] = { no, no, no, no, no, 0 },
-        [FOKUS__V1__AUDIENCE__AUDIENCE_OPERATOR + 1] = { no, no, no, no, no, no },
+        [FOKUS__V1__AUDIENCE__AUDIENCE_OPERATOR] = { no, no, no, no, no, no, 0 },
+        [FOKUS__V1__AUDIENCE__AUDIENCE_HOUSE] = { no, no, no, no, no, 0, 0 },
+        [FOKUS__V1__AUDIENCE__AUDIENCE_HOUSE + 1] = { no, no, no, no, no, no, no },
     };
     struct core_fixture *f = *state;
 
@@ -564,6 +567,39 @@ static void access_follows_audience_and_caller(void **state)
             if (audience == FOKUS__V1__AUDIENCE__AUDIENCE_ROLE && !allowed)
                 assert_string_equal(status.message, "Only an editor or a moderator may do this.");
         }
+}
+
+static void a_role_counts_for_its_scope_only(void **state)
+{
+    const struct held_role held[] = { { FOKUS__V1__ROLE__ROLE_JURY, "" },
+                                      { FOKUS__V1__ROLE__ROLE_REPRESENTATIVE, "bris" } };
+    const struct caller hers = { .id = "p",
+                                 .roles = 1u << FOKUS__V1__ROLE__ROLE_REPRESENTATIVE,
+                                 .held = held,
+                                 .n_held = ARRAY_LEN(held) };
+    const struct held_role edits[] = { { FOKUS__V1__ROLE__ROLE_EDITOR, "" } };
+    const struct caller editor = {
+        .id = "e", .roles = 1u << FOKUS__V1__ROLE__ROLE_EDITOR, .held = edits, .n_held = 1
+    };
+    const struct method m = { .audience = FOKUS__V1__AUDIENCE__AUDIENCE_ROLE,
+                              .roles = 1u << FOKUS__V1__ROLE__ROLE_EDITOR |
+                                       1u << FOKUS__V1__ROLE__ROLE_REPRESENTATIVE,
+                              .scope_field = 2 };
+    struct core_fixture *f = *state;
+    struct buf body = BUF_INIT(100);
+
+    struct status status = { .arena = f->arena };
+    assert_false(core_in_scope(&m, &hers, (struct slice) { 0 }, &status)); /* names nothing */
+    assert_int_equal(status.code, CODE_PERMISSION_DENIED);
+    packed_append_bytes(&body, 1, "bris", 4);
+    packed_append_bytes(&body, 2, "brisk", 5);
+    assert_false(core_in_scope(&m, &hers, (struct slice) { body.data, body.len }, &status));
+    packed_append_bytes(&body, 2, "bris", 4); /* the last one counts, for the handler too */
+    assert_true(core_in_scope(&m, &hers, (struct slice) { body.data, body.len }, &status));
+    packed_append_bytes(&body, 2, "bri", 3);
+    assert_false(core_in_scope(&m, &hers, (struct slice) { body.data, body.len }, &status));
+    assert_true(core_in_scope(&m, &editor, (struct slice) { body.data, body.len }, &status));
+    buf_free(&body);
 }
 
 static void a_method_without_a_rule_is_for_nobody(void **state)
@@ -634,6 +670,7 @@ int main(void)
         CORE_TEST(a_query_answers_from_its_snapshot),
         CORE_TEST(a_query_keeps_the_access_rule),
         CORE_TEST(access_follows_audience_and_caller),
+        CORE_TEST(a_role_counts_for_its_scope_only),
         CORE_TEST(a_method_without_a_rule_is_for_nobody),
         CORE_TEST(runtime_methods_are_found_and_all_have_rules),
         CORE_TEST(every_event_survives_apply_on_an_empty_store),

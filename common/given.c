@@ -33,6 +33,7 @@ static struct {
     struct arena *arena, *scratch;
     struct id_source ids;
     int64_t now_ms;
+    struct origin origin;        /* of the calls from now on */
     const struct method *method; /* the last asked for */
     struct core_call call;
     struct core_commit commit;
@@ -72,7 +73,31 @@ struct caller operator_caller(void)
 
 struct caller with_role(const char *id, int role)
 {
-    return (struct caller) { .id = id, .roles = 1u << role };
+    return with_role_for(id, role, "");
+}
+
+struct caller with_role_for(const char *id, int role, const char *scope)
+{
+    struct held_role *held = arena_alloc(g.arena, sizeof(*held));
+
+    assert_non_null(held);
+    *held = (struct held_role) { (uint8_t)role, scope };
+    return (struct caller) { .id = id, .roles = 1u << role, .held = held, .n_held = 1 };
+}
+
+struct caller signed_in(const char *id)
+{
+    return (struct caller) { .id = id };
+}
+
+struct caller house_caller(const char *name)
+{
+    return (struct caller) { .id = name };
+}
+
+void given_origin(const struct origin *origin)
+{
+    g.origin = *origin;
 }
 
 /* ---- given, when, ask ---- */
@@ -127,6 +152,8 @@ static void prepare(struct caller who, const char *name, const void *request, co
         .trace_id = "0123456789abcdef0123456789abcdef",
         .arena = g.arena,
     };
+    if (g.method->origin)
+        g.call.origin = g.origin;
     g.commit = (struct core_commit) { 0 };
 }
 
@@ -170,6 +197,11 @@ void ask(struct caller who, const char *method, const void *request, void *ret)
         print_message("%s failed: %s\n", method, g.call.failure);
     void *response = g.call.status.code == CODE_OK ? unpack_reply() : NULL;
     memcpy(ret, &response, sizeof response); /* `ret` is the address of a typed pointer */
+}
+
+const struct session_change *then_session(void)
+{
+    return &g.call.session;
 }
 
 /* ---- then ---- */
@@ -285,6 +317,7 @@ static int set_up(void **state)
 
     (void)state; /* the test's own address */
     g.now_ms = first_ms;
+    g.origin = (struct origin) { 0 };
     g.ids = (struct id_source) { .seed = 1 };
     int n = snprintf(g.folder, sizeof g.folder, "%s/given-XXXXXX", tmp ? tmp : "/tmp");
     if (n < 0 || (size_t)n >= sizeof g.folder || !mkdtemp(g.folder)) {

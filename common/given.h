@@ -46,6 +46,12 @@ void given_time_passes(int64_t ms);
 struct caller anonymous(void);
 struct caller operator_caller(void);
 struct caller with_role(const char *id, int role);
+struct caller with_role_for(const char *id, int role, const char *scope);
+struct caller signed_in(const char *id);
+/* The house itself: "@gateway". */
+struct caller house_caller(const char *name);
+/* Where the calls from now on come from; its slices must live until the end of the test. Nowhere, at a test's start. */
+void given_origin(const struct origin *origin);
 
 /* Puts an event (the service's Event message) straight into log and tables. */
 void given(const void *event, const char *subject);
@@ -58,6 +64,8 @@ void ask(struct caller who, const char *method, const void *request, void *ret);
 
 /* Looks at the last command or query. All print both values when they differ. */
 void then_ok(void);
+/* What the last command did to the session. */
+const struct session_change *then_session(void);
 /* The response of the last command. */
 const void *then_response(void);
 void then_refused(enum code code);

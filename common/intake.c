@@ -93,6 +93,8 @@ struct asker {
     const struct method *method; /* NULL: none of ours */
     const char *trace;           /* or NULL */
     int64_t received_us;
+    struct caller caller; /* once found */
+    struct origin origin;
 };
 
 static void put_reply(struct service *s, const struct asker *a, const struct wire_reply *reply)
@@ -156,6 +158,9 @@ static void answer(struct service *s, const struct asker *a, const struct core_c
                   .n_violations = status->n_violations,
                   .log_sequence = call->log_sequence,
                   .repeated = call->repeated,
+                  .session_token =
+                      call->session.change && status->code == CODE_OK ? call->session.token : NULL,
+                  .session_max_age_s = call->session.max_age_s,
                   .body = status->code == CODE_OK ? call->reply : (struct slice) { 0 },
                   .pieces = status->code == CODE_OK ? call->pieces : (struct wire_pieces) { 0 },
               });
@@ -166,15 +171,32 @@ static void answer(struct service *s, const struct asker *a, const struct core_c
 
 /* ---- what a call says of itself ---- */
 
-static struct caller caller_at(const struct door *d)
+/* Finds out who calls, and from where if the method may know it. False: refused.
+ *
+ * Security: whoever reaches the call socket can write any caller into the header. Only one that is proven (caller.h) is believed, and
+ * one that is not is refused: taking it for an anonymous one would hide that something is wrong. */
+static bool find_caller(struct service *s, struct asker *a, const struct wire_call *w)
 {
-    if (!d->socket)
-        return (struct caller) { .id = "service", .roles = UINT32_MAX, .operator_socket = true };
-    if (d->admin)
-        return (struct caller) { .id = "operator", .roles = UINT32_MAX, .operator_socket = true };
-    /* Security: whoever reaches the call socket could write any caller into the header. Until sign-in proves who
-     * somebody is, the header's caller is not even read: everybody there is anonymous and holds no role. */
-    return (struct caller) { .id = "" };
+    static const char unproven[] = "The call's caller is not proven, or no longer. Sign in again.";
+    int64_t expires_ms;
+
+    a->caller = (struct caller) { .id = "" };
+    if (a->door->admin)
+        a->caller =
+            (struct caller) { .id = "operator", .roles = UINT32_MAX, .operator_socket = true };
+    if (a->door->admin || (!w->caller.data && !w->origin.data))
+        return true;
+    arena_reset(s->who);
+    if (!caller_proven(s->caller_key, w->caller, w->origin, w->proof) ||
+        caller_read(w->caller, s->who, &a->caller, &expires_ms) < 0 ||
+        origin_read(w->origin, &a->origin) < 0 || expires_ms <= s->turn_ms ||
+        expires_ms > s->turn_ms + CALLER_MAX_PROOF_MS) {
+        refuse(s, a, CODE_UNAUTHENTICATED, unproven);
+        return false;
+    }
+    if (!a->method->origin)
+        a->origin = (struct origin) { 0 };
+    return true;
 }
 
 static bool slice_is(struct slice s, const char *text)
@@ -238,7 +260,8 @@ static void answer_query(struct service *s, const struct asker *a, const struct 
     struct core_call call = {
         .method = a->method->full_name,
         .body = w->body,
-        .caller = caller_at(a->door),
+        .caller = a->caller,
+        .origin = a->origin,
         .locale = locale_of(w),
         .idempotency_key = "",
         .trace_id = "",
@@ -301,7 +324,11 @@ static bool parcel_add(struct parcel *p, const struct asker *a, const struct wir
     c->call_id = a->call_id;
     c->received_us = a->received_us;
     c->call.method = a->method->full_name;
-    c->call.caller = caller_at(a->door);
+    if (!caller_copy(p->arena, &a->caller, &c->call.caller) ||
+        !copy_slice(p->arena, a->origin.network, &c->call.origin.network) ||
+        !copy_slice(p->arena, a->origin.browser, &c->call.origin.browser) ||
+        !copy_slice(p->arena, a->origin.session, &c->call.origin.session))
+        return false;
     c->call.locale = locale_of(w);
     c->call.idempotency_key = key;
     c->call.deadline_ms = deadline_of(w, now_ms);
@@ -329,7 +356,6 @@ static void give_to_writer(struct service *s)
 /* Refuses what can be refused before it is copied: what is left to the writer is what only the tables can tell. */
 static bool may_queue(struct service *s, const struct asker *a, const struct wire_call *w)
 {
-    const struct caller caller = caller_at(a->door);
     struct core_call refused = {
         .method = a->method->full_name,
         .status = { .arena = s->scratch },
@@ -338,7 +364,7 @@ static bool may_queue(struct service *s, const struct asker *a, const struct wir
 
     bool good = false;
 
-    if (!core_allowed(a->method, &caller, &refused.status))
+    if (!core_allowed(a->method, &a->caller, &refused.status))
         status_finish(&refused.status);
     else if (w->idempotency_key.len > CORE_MAX_IDEMPOTENCY_KEY ||
              !visible_ascii(w->idempotency_key))
@@ -390,7 +416,11 @@ static void queue_command(struct service *s, const struct asker *a, const struct
 void intake_chore(struct service *s)
 {
     struct arena *arena = s->def->chore ? arena_new(CORE_CALL_ARENA) : NULL;
-    struct asker a = { .door = &s->own, .received_us = s->turn_us };
+    struct asker a = {
+        .door = &s->own,
+        .received_us = s->turn_us,
+        .caller = { .id = "service", .roles = UINT32_MAX, .operator_socket = true },
+    };
     struct wire_call w = { 0 };
     struct chore chore;
 
@@ -456,7 +486,7 @@ static void take_call(struct service *s, struct door *d, struct slice peer,
     char trace[TRACE_ROOM];
 
     copy_trace(w->traceparent, trace);
-    const struct asker a = {
+    struct asker a = {
         .door = d,
         .peer = peer,
         .call_id = w->call_id,
@@ -468,6 +498,8 @@ static void take_call(struct service *s, struct door *d, struct slice peer,
         refuse_unknown_method(s, &a, w);
     else if (is_stopping_for(s, a.method))
         refuse(s, &a, CODE_UNAVAILABLE, "The service is stopping. Try again in a moment.");
+    else if (!find_caller(s, &a, w))
+        return;
     else if (!a.method->command && !a.method->long_running)
         answer_query(s, &a, w);
     else if (!may_queue(s, &a, w))
@@ -571,6 +603,7 @@ static void note_degraded(struct service *s, const char *degraded)
 void intake_committed(struct service *s, struct commit *c)
 {
     size_t public_events = 0, n_unsent = 0;
+    bool for_gateway = false;
 
     for (const struct parcel *p = c->parcels; p; p = p->next) {
         answer_parcel(s, p);
@@ -594,9 +627,14 @@ void intake_committed(struct service *s, struct commit *c)
     /* Commit, reply, publish: in this order everywhere. */
     door_flush(s, &s->call);
     door_flush(s, &s->admin);
-    for (size_t i = 0; i < c->made.n_events; i++)
-        public_events += c->made.events[i]->audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
+    for (size_t i = 0; i < c->made.n_events; i++) {
+        Fokus__Event__V1__Audience audience = c->made.events[i]->audience;
+        public_events += audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
+        for_gateway |= audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_GATEWAY;
+    }
     stream_publish(s->publisher, c->made.events, c->made.n_events);
+    if (for_gateway) /* it reads what it may not be sent */
+        stream_heartbeat(s->publisher, core_log_id(s->core), s->last_sequence);
     figures_published(s->figures, public_events);
     commit_free(c);
 }

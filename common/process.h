@@ -94,6 +94,7 @@ struct service {
     int64_t turn_us, turn_ms; /* monotonic and wall clock at its start */
     int64_t now_us;           /* monotonic, as last looked at */
     struct arena *scratch;    /* reset after each query */
+    struct arena *who;        /* the caller of the call in hand */
     struct rd *snapshot;      /* begun by its first query */
     uint64_t snapshot_sequence;
     struct parcel *parcel; /* begun by its first command */
@@ -103,6 +104,7 @@ struct service {
     char degraded[DEGRADED_CHARS];
     int64_t started_ms, drain_until_us; /* the latter 0 until SIGTERM */
     char home[PATH_MAX], store_path[PATH_MAX];
+    uint8_t caller_key[CALLER_KEY_BYTES]; /* this service's */
 };
 
 /* ---- intake.c ---- */

@@ -54,6 +54,7 @@ int runtime_describe(const struct query_in *in, const DescribeRequest *req, Desc
     /* Packed before the handler's caller returns, and never written. */
     res->descriptor_set.data = (uint8_t *)contract->descriptor_set;
     res->descriptor_set.len = contract->descriptor_set_len;
+    res->resolves_callers = s->def->resolve != NULL;
     return res->service && res->version && res->log_id ? 0 : -ENOMEM;
 }
 
@@ -128,11 +129,14 @@ static bool wanted_type(const ReadEventsRequest *req, struct slice type)
     return false;
 }
 
-/* Security: the operator's tool sees all events; everybody else what was public when it happened. */
+/* Security: the operator's tool sees all events; the house what is public or meant for the gateway; everybody else what was public when
+ * it happened. */
 static bool may_see(const struct reading *r, const struct glance *event)
 {
     return r->in->caller.operator_socket ||
-           event->audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
+           event->audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC ||
+           (event->audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_GATEWAY &&
+            caller_is_house(&r->in->caller));
 }
 
 enum { LINE_BYTES = 64, AHEAD_BYTES = 4096 };
@@ -239,6 +243,19 @@ int runtime_read_events(const struct query_in *in, const ReadEventsRequest *req,
     *in->pieces =
         (struct wire_pieces) { .counted = r.found.counted, .n = r.found.n, .bytes = r.found.bytes };
     return 0;
+}
+
+int runtime_resolve_caller(const struct query_in *in, const ResolveCallerRequest *req,
+                           ResolveCallerResponse *res, struct status *status)
+{
+    if (!in->def->resolve)
+        return status_refuse(status, CODE_UNIMPLEMENTED, "The service %s signs nobody in.",
+                             in->def->name);
+    if ((req->session.len == CALLER_HASH_BYTES) == (req->key.len == CALLER_HASH_BYTES) ||
+        (req->session.len && req->key.len))
+        return status_violation(status, req->key.len ? "key" : "session",
+                                "must be %d bytes, and the only one of the two", CALLER_HASH_BYTES);
+    return in->def->resolve(in, req, res, status);
 }
 
 int runtime_read_records(const struct query_in *in, const ReadRecordsRequest *req,

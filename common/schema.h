@@ -122,6 +122,7 @@ struct schema_method {
     bool no_side_effects; /* a query */
     bool streaming;       /* client or server streaming: not for unary calls */
     bool long_running;
+    bool origin;    /* begins, changes or ends a sign-in */
     int audience;   /* fokus.v1.Audience */
     uint32_t roles; /* bit (1 << fokus.v1.Role) */
     const char *comment;

@@ -456,6 +456,8 @@ static int read_access(struct builder *b, struct schema_method *m,
                          GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS;
     if (find_option(&options->base, LONG_RUNNING_OPTION, &packed))
         m->long_running = packed.len && packed.data[0];
+    if (find_option(&options->base, ORIGIN_OPTION, &packed))
+        m->origin = packed.len && packed.data[0];
     if (!find_option(&options->base, ACCESS_OPTION, &packed))
         return 0;
     const Fokus__V1__Access *access =

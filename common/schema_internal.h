@@ -17,6 +17,7 @@ enum {
     RULES_OPTION = 50001,        /* (fokus.v1.rules) of a field */
     ACCESS_OPTION = 50001,       /* (fokus.v1.access) of a method */
     LONG_RUNNING_OPTION = 50002, /* (fokus.v1.long_running) of a method */
+    ORIGIN_OPTION = 50003,       /* (fokus.v1.origin) of a method */
 };
 
 /* Place of a declaration in its file, as SourceCodeInfo writes it. */

@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ enum {
     SEED_RECORDS = 20000, /* looked back through at start for each topic's last sequence */
     SEED_BYTES = 64 * 1024 * 1024,
     KEEP_FREE_BYTES = 4 * 1024 * 1024,
+    CALLER_ARENA = 256 * 1024,
     BAR_WIDTH = 40,
 };
 static const char BAR[BAR_WIDTH + 1] = "========================================";
@@ -201,7 +203,8 @@ static int open_core(struct service *s, struct err *err)
     if (r < 0)
         return r;
     s->scratch = arena_new(CORE_CALL_ARENA);
-    if (!s->scratch)
+    s->who = arena_new(CALLER_ARENA);
+    if (!s->scratch || !s->who)
         return err_set(err, ENOMEM, "no memory for the queries' arena");
     r = rd_begin(core_store(s->core), s->scratch, &rd);
     if (r < 0)
@@ -212,6 +215,17 @@ static int open_core(struct service *s, struct err *err)
     }
     rd_end(rd);
     return 0;
+}
+
+static int open_caller_key(struct service *s, struct err *err)
+{
+    uint8_t key[CALLER_KEY_BYTES];
+
+    int r = caller_key_open(s->home, getenv("CREDENTIALS_DIRECTORY"), key, err);
+    if (r == 0)
+        caller_key_of(key, s->def->name, s->caller_key);
+    sodium_memzero(key, sizeof(key));
+    return r;
 }
 
 static int open_sockets(struct service *s, const struct options *o, struct err *err)
@@ -532,6 +546,9 @@ static void close_service(struct service *s)
     core_close(s->core);
     if (s->scratch)
         arena_free(s->scratch);
+    if (s->who)
+        arena_free(s->who);
+    sodium_memzero(s->caller_key, sizeof(s->caller_key));
     free(s);
 }
 
@@ -557,6 +574,8 @@ static int run(struct service *s, const struct options *o, int signals, struct e
     int r = make_home(s, o->home, err);
     if (r == 0)
         r = open_core(s, err);
+    if (r == 0)
+        r = open_caller_key(s, err);
     if (r == 0)
         r = open_sockets(s, o, err);
     if (r == 0)

@@ -15,18 +15,12 @@
 #include <stdint.h>
 
 #include "common/arena.h"
+#include "common/caller.h"
 #include "common/id.h"
 #include "common/status.h"
 #include "common/store.h"
 #include "fokus/event/v1/event.pb-c.h"
-
-/* Who calls. */
-struct caller {
-    const char *
-        id; /* "" anonymous, "operator" on the admin socket, else the person's id in this service */
-    uint32_t roles; /* bit (1 << fokus.v1.Role); all set for the operator */
-    bool operator_socket;
-};
+#include "fokus/runtime/v1/runtime.pb-c.h"
 
 struct service;
 
@@ -37,7 +31,8 @@ struct decide_in {
     struct caller caller;
     int64_t now_ms;
     struct id_source *ids;
-    const char *locale; /* "sv" or "en" */
+    const char *locale;          /* "sv" or "en" */
+    const struct origin *origin; /* of a method with the option `origin`; else empty */
 };
 
 struct wire_pieces;
@@ -48,7 +43,9 @@ struct query_in {
     struct caller caller;
     int64_t now_ms;
     const char *locale;
-    struct service *service; /* for the runtime's own methods only, as is */
+    const struct origin *origin;   /* of a method with the option `origin`; else empty */
+    const struct service_def *def; /* for the runtime's own methods only, as is */
+    struct service *service;       /* likewise; NULL without a process */
     struct wire_pieces
         *pieces; /* what the answer carries besides the response, straight from the snapshot */
 };
@@ -57,11 +54,19 @@ struct query_in {
  * into the reply, neither unpacked nor packed again. */
 void query_answer_stored(const struct query_in *in, struct slice packed);
 
+/* What becomes of the caller's session with the reply of a method with the option `origin`. */
+struct session_change {
+    bool change;
+    const char *token; /* "": the session has ended, the browser forgets it */
+    int64_t max_age_s; /* how long the browser keeps it */
+};
+
 /* What a decision came to: a refusal in `status`, or the events in order. A refusal drops its events. */
 struct outcome {
     struct status status;
     struct emitted *events; /* growing array in the call's arena */
     size_t n_events, room;
+    struct session_change session;
 };
 
 enum { OUTCOME_MAX_EVENTS = 20000 }; /* a decision; more is resource_exhausted */
@@ -78,6 +83,13 @@ struct emitted {
 int outcome_emit(struct outcome *out, int kind, const char *subject,
                  const ProtobufCMessage *event) must_check;
 
+/* With the reply the browser gets a session, or with token "" loses it. `token` lives in the arena; it is written nowhere else: such a
+ * reply is never stored, so that a command with an idempotency key is refused instead. */
+static inline void outcome_set_session(struct outcome *out, const char *token, int64_t max_age_s)
+{
+    out->session = (struct session_change) { true, token, max_age_s };
+}
+
 /* The outer facts of an event, as apply() gets them: the log's, never the clock's. */
 struct fact {
     uint64_t sequence;
@@ -88,8 +100,10 @@ struct fact {
 struct method {
     const char *full_name; /* "fokus.directory.v1.DirectoryService/GetOrganisation" */
     bool command, long_running;
-    int audience;   /* fokus.v1.Audience; 0 = nobody */
-    uint32_t roles; /* bit (1 << fokus.v1.Role) */
+    bool origin;          /* learns where the call comes from, may change the session */
+    int audience;         /* fokus.v1.Audience; 0 = nobody */
+    uint32_t roles;       /* bit (1 << fokus.v1.Role) */
+    uint32_t scope_field; /* number of the request's field that holds a role's scope; 0: none */
     const ProtobufCMessageDescriptor *request, *response;
     int (*decide)(const struct decide_in *, const void *request, void *response, struct outcome *);
     int (*query)(const struct query_in *, const void *request, void *response, struct status *);
@@ -133,6 +147,9 @@ struct service_def {
     /* What to tell itself; NULL: nothing ever. Asked each hour and once before the end, by the loop's thread; the request lives in the
      * arena. The command has the operator's rights, and nobody waits for its answer. False: nothing this time. */
     bool (*chore)(struct arena *arena, int64_t now_ms, struct chore *ret);
+    /* Of the service that signs people in: RuntimeService/ResolveCaller, with its request and response; NULL: it is unimplemented. */
+    int (*resolve)(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
+                   Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status);
 };
 
 /* The number that stands in the store. */

@@ -54,6 +54,15 @@ static bool header_field(const struct packed_field *field, struct wire_call *ret
     case 7:
         text = &ret->idempotency_key;
         break;
+    case 4:
+        text = &ret->caller;
+        break;
+    case 9:
+        text = &ret->origin;
+        break;
+    case 10:
+        text = &ret->proof;
+        break;
     default:
         return true;
     }
@@ -152,6 +161,19 @@ static size_t violation_len(const struct violation *v)
     return bytes_len(strlen(v->field)) + bytes_len(strlen(v->description));
 }
 
+/* Of the packed SessionChange. */
+static size_t session_len(const struct wire_reply *r)
+{
+    return bytes_len(strlen(r->session_token)) + number_len((uint64_t)r->session_max_age_s);
+}
+
+static uint8_t *put_session(uint8_t *to, const struct wire_reply *r)
+{
+    to = put_start(to, 7, session_len(r));
+    to = put_bytes(to, 1, r->session_token, strlen(r->session_token));
+    return put_number(to, 2, (uint64_t)r->session_max_age_s);
+}
+
 static size_t header_len(const struct wire_reply *r)
 {
     size_t len = number_len(r->call_id) + number_len(r->status) + number_len(r->log_sequence) +
@@ -159,6 +181,8 @@ static size_t header_len(const struct wire_reply *r)
 
     if (r->message)
         len += bytes_len(strlen(r->message));
+    if (r->session_token)
+        len += message_len(session_len(r));
     for (size_t i = 0; i < r->n_violations; i++)
         len += message_len(violation_len(&r->violations[i]));
     return len;
@@ -213,6 +237,8 @@ void wire_put_reply(struct buf *frame, const struct wire_reply *reply)
     }
     to = put_number(to, 5, reply->log_sequence);
     to = put_number(to, 6, reply->repeated);
+    if (reply->session_token)
+        to = put_session(to, reply);
     size_t body = reply->body.len + wire_pieces_len(&reply->pieces);
     if (body > 0) {
         to = put_start(to, 2, body);

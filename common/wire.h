@@ -11,12 +11,13 @@
 
 enum { WIRE_MAX_CALLS = 1024 };
 
-/* Views into the frame; absent fields are empty. The header's caller is not read: see the rule in intake.c. */
+/* Views into the frame; absent fields are empty. `caller`, `origin` and `proof` are as sent: see the rule in intake.c. */
 struct wire_call {
     uint64_t call_id, min_sequence;
     uint32_t timeout_ms;
     bool has_call_id;
     struct slice method, locale, traceparent, idempotency_key, body;
+    struct slice caller, origin, proof; /* packed messages; a `data` that is NULL: absent */
 };
 
 /* Whether the frame is a sound list, and of how many calls; the calls themselves may still be malformed. 0 or -EBADMSG. */
@@ -45,6 +46,8 @@ struct wire_reply {
     const char *message; /* NULL: none */
     const struct violation *violations;
     size_t n_violations;
+    const char *session_token; /* NULL: no session change; "": the session has ended */
+    int64_t session_max_age_s;
     struct slice body;
     struct wire_pieces pieces; /* stand behind `body` */
 };

@@ -69,6 +69,8 @@ struct method_rules {
     bool command, long_running;
     int audience; /* fokus.v1.Audience; 0, nobody, when nothing is said */
     uint32_t roles;
+    const char *scope_field; /* "" for none */
+    bool origin;
 };
 struct method_rules method_rules(const FileProto *file, const ServiceProto *service,
                                  const MethodProto *method);

@@ -6,6 +6,7 @@
 enum {
     ACCESS = 50001,
     LONG_RUNNING = 50002,
+    ORIGIN = 50003,
     VISIBILITY = 50002,
 };
 
@@ -51,7 +52,7 @@ static struct buf message_bytes(const ProtobufCMessage *options, uint32_t number
 struct method_rules method_rules(const FileProto *file, const ServiceProto *service,
                                  const MethodProto *method)
 {
-    struct method_rules rules = { .command = true };
+    struct method_rules rules = { .command = true, .scope_field = "" };
     struct buf bytes;
     Fokus__V1__Access *access;
 
@@ -60,6 +61,7 @@ struct method_rules method_rules(const FileProto *file, const ServiceProto *serv
     rules.command = method->options->idempotency_level !=
                     GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS;
     rules.long_running = last_varint(&method->options->base, LONG_RUNNING) != 0;
+    rules.origin = last_varint(&method->options->base, ORIGIN) != 0;
     bytes = message_bytes(&method->options->base, ACCESS);
     access = fokus__v1__access__unpack(NULL, bytes.len, bytes.data);
     if (!access)
@@ -75,6 +77,9 @@ struct method_rules method_rules(const FileProto *file, const ServiceProto *serv
     if ((rules.audience == FOKUS__V1__AUDIENCE__AUDIENCE_ROLE) != (rules.roles != 0))
         refuse("%s: %s.%s: roles go with AUDIENCE_ROLE, and AUDIENCE_ROLE needs at least one role",
                file->name, service->name, method->name);
+    rules.scope_field = access->scope_field;
+    if (rules.scope_field[0] && !rules.roles)
+        refuse("%s: %s.%s: scope_field goes with roles", file->name, service->name, method->name);
     return rules;
 }
 

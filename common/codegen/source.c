@@ -17,6 +17,25 @@ static void write_thunk(struct buf *b, const struct model *m, const FileProto *f
                command ? "outcome *out" : "status *status", name, command ? "out" : "status");
 }
 
+/* The number of the request's field that holds the scope; 0 for none. */
+static int scope_field(const struct model *m, const FileProto *file, const MethodProto *method,
+                       const struct method_rules *rules)
+{
+    const MessageProto *request = model_type(m, method->input_type)->message;
+
+    if (!rules->scope_field[0])
+        return 0;
+    for (size_t i = 0; i < request->n_field; i++) {
+        const FieldProto *f = request->field[i];
+        if (strcmp(f->name, rules->scope_field) == 0 &&
+            f->type == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_STRING &&
+            f->label != GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__LABEL__LABEL_REPEATED)
+            return f->number;
+    }
+    refuse("%s: %s: its scope_field must be a string field of the request, not repeated",
+           file->name, method->name);
+}
+
 static void write_methods(struct buf *b, const struct model *m, const FileProto *file)
 {
     const ServiceProto *service = file->service[0];
@@ -31,8 +50,10 @@ static void write_methods(struct buf *b, const struct model *m, const FileProto 
         struct method_rules rules = method_rules(file, service, method);
         buf_printf(b, "    { .full_name = \"%s.%s/%s\",\n", file->package, service->name,
                    method->name);
-        buf_printf(b, "      .command = %d, .long_running = %d, .audience = %d, .roles = 0x%x,\n",
-                   rules.command, rules.long_running, rules.audience, rules.roles);
+        buf_printf(b, "      .command = %d, .long_running = %d, .origin = %d, .audience = %d,\n",
+                   rules.command, rules.long_running, rules.origin, rules.audience);
+        buf_printf(b, "      .roles = 0x%x, .scope_field = %d,\n", rules.roles,
+                   scope_field(m, file, method, &rules));
         buf_printf(b, "      .request = &%s__descriptor,\n      .response = &%s__descriptor,\n",
                    pb_function(method->input_type), pb_function(method->output_type));
         buf_printf(b, "      .%s = %s_%s_thunk },\n", rules.command ? "decide" : "query", word,

@@ -100,7 +100,7 @@ static void append_text(struct buf *out, const char *name, const char *text)
 
 static bool print_event(void *arg, const Fokus__Event__V1__Event *e)
 {
-    static const char *const audiences[] = { "", "internal", "partner", "public" };
+    static const char *const audiences[] = { "", "internal", "partner", "public", "gateway" };
     struct printer *p = arg;
     struct buf *out = &p->line;
 

@@ -325,6 +325,42 @@ TEST(confirming_notes_the_day_once)
     then_refused(CODE_NOT_FOUND);
 }
 
+TEST(a_representative_changes_and_confirms_her_own_only)
+{
+    static const char id[] = "0190a1b2-c3d4-8e5f-8a6b-0123456789ab";
+    const struct caller hers = with_role_for(id, FOKUS__V1__ROLE__ROLE_REPRESENTATIVE, "a");
+    ConfirmOrganisationRequest request = CONFIRM_ORGANISATION_REQUEST_INIT;
+
+    given_organisation("a", "A");
+    given_organisation("b", "B");
+    request.slug = "a";
+    when(hers, "ConfirmOrganisation", &request);
+    then_ok();
+    request.slug = "b";
+    when(hers, "ConfirmOrganisation", &request);
+    then_refused(CODE_PERMISSION_DENIED);
+    then_no_event();
+
+    Organisation o = ORGANISATION_INIT;
+    o.website = "https://a.example";
+    char *paths[] = { "website" };
+    Google__Protobuf__FieldMask mask = GOOGLE__PROTOBUF__FIELD_MASK__INIT;
+    mask.n_paths = 1;
+    mask.paths = paths;
+    ReviseOrganisationRequest revise = REVISE_ORGANISATION_REQUEST_INIT;
+    revise.slug = "b";
+    revise.revision = 1;
+    revise.organisation = &o;
+    revise.update_mask = &mask;
+    when(hers, "ReviseOrganisation", &revise);
+    then_refused(CODE_PERMISSION_DENIED);
+    revise.slug = "a";
+    revise.revision = get_organisation("a")->organisation->revision;
+    when(hers, "ReviseOrganisation", &revise);
+    then_ok();
+    assert_string_equal(get_organisation("a")->organisation->website, "https://a.example");
+}
+
 TEST(history_tells_who_changed_what_newest_first)
 {
     given_organisation("a", "A");
