@@ -37,6 +37,11 @@ static const char *const role_words[] = {
     [FOKUS__V1__ROLE__ROLE_OPERATOR] = "operator",
 };
 
+const char *role_word(int role)
+{
+    return role > 0 && (size_t)role < ARRAY_LEN(role_words) ? role_words[role] : NULL;
+}
+
 bool role_has_scope(int role)
 {
     return role == FOKUS__V1__ROLE__ROLE_REPRESENTATIVE ||

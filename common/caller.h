@@ -54,6 +54,8 @@ struct origin {
     struct slice network, browser, session;
 };
 
+/* The role as it stands on the wire, in tools and tables: "editor"; NULL for a number that is no role. */
+const char *role_word(int role);
 /* Whether the role is held for a scope: representative and partner of an organisation, professional of a care unit, jury of a round. */
 bool role_has_scope(int role);
 /* Whether she holds the role; one with scopes, for this one. The operator holds every role. */

@@ -97,10 +97,9 @@ static inline bool packed_next(const uint8_t **p, const uint8_t *end, struct pac
 /* Takes the next field off `rest`: 1, 0 at the end, or -EBADMSG for malformed bytes. */
 static inline int packed_take(struct slice *rest, struct packed_field *ret)
 {
-    const uint8_t *p = rest->data, *end = p + rest->len;
-
     if (rest->len == 0)
         return 0;
+    const uint8_t *p = rest->data, *end = p + rest->len;
     if (!packed_next(&p, end, ret))
         return -EBADMSG;
     *rest = (struct slice) { p, (size_t)(end - p) };

@@ -122,9 +122,10 @@ struct schema_method {
     bool no_side_effects; /* a query */
     bool streaming;       /* client or server streaming: not for unary calls */
     bool long_running;
-    bool origin;    /* begins, changes or ends a sign-in */
-    int audience;   /* fokus.v1.Audience */
-    uint32_t roles; /* bit (1 << fokus.v1.Role) */
+    bool origin;             /* begins, changes or ends a sign-in */
+    int audience;            /* fokus.v1.Audience */
+    uint32_t roles;          /* bit (1 << fokus.v1.Role) */
+    const char *scope_field; /* of the input, for roles held for a scope; "" for none */
     const char *comment;
 };
 

@@ -450,6 +450,7 @@ static int read_access(struct builder *b, struct schema_method *m,
 {
     struct slice packed;
 
+    m->scope_field = "";
     if (!options)
         return 0;
     m->no_side_effects = options->idempotency_level ==
@@ -468,7 +469,8 @@ static int read_access(struct builder *b, struct schema_method *m,
     for (size_t i = 0; i < access->n_roles; i++)
         if ((int)access->roles[i] > 0 && (int)access->roles[i] < 32)
             m->roles |= 1u << access->roles[i];
-    return 0;
+    m->scope_field = arena_strdup(b->keep, access->scope_field);
+    return m->scope_field ? 0 : err_set(b->err, ENOMEM, "no memory for the schema");
 }
 
 static int build_method(struct builder *b, const struct declared_method *from,

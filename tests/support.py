@@ -9,6 +9,7 @@ A test begins with
 """
 import atexit
 import glob
+import hashlib
 import importlib
 import json
 import os
@@ -86,12 +87,14 @@ class Caller:
         self.socket.connect(endpoint)
         self.last_id = 0
 
-    def send(self, method, request, timeout_ms=10000, idempotency_key=""):
-        """Sends without waiting; returns the call's id."""
+    def send(self, method, request, timeout_ms=10000, idempotency_key="", who=None):
+        """Sends without waiting; returns the call's id. `who` is what prove() made; None: anonymous."""
         self.last_id += 1
         call = self.wire.Call(body=request.SerializeToString())
         call.header.method, call.header.call_id, call.header.timeout_ms = method, self.last_id, timeout_ms
         call.header.idempotency_key = idempotency_key
+        if who:
+            call.header.MergeFrom(who)
         self.socket.send(self.wire.Calls(calls=[call]).SerializeToString())
         return self.last_id
 
@@ -101,9 +104,9 @@ class Caller:
             return []
         return self.wire.Replies.FromString(self.socket.recv()).replies
 
-    def call(self, method, request, response, timeout_ms=10000, idempotency_key=""):
+    def call(self, method, request, response, timeout_ms=10000, idempotency_key="", who=None):
         """Calls and waits; returns a message of the class `response`. Refused with the header when the status is not OK."""
-        wanted = self.send(method, request, timeout_ms, idempotency_key)
+        wanted = self.send(method, request, timeout_ms, idempotency_key, who)
         end = time.monotonic() + timeout_ms / 1000 + 1
         while time.monotonic() < end:
             for reply in self.receive(int(max(0, end - time.monotonic()) * 1000)):
@@ -115,6 +118,19 @@ class Caller:
 
     def close(self):
         self.socket.close()
+
+
+def prove(home, service, caller_id, roles=(), expires_ms=None, origin=None, key=None):
+    """A header's caller, origin and proof as the gateway makes them (common/caller.h), for Caller.send()."""
+    wire = messages("fokus.wire.v1.wire")
+    if key is None:
+        with open(f"{home}/caller.key") as f:
+            key = bytes.fromhex(f.read())
+    caller = wire.Caller(id=caller_id, roles=roles, expires_ms=int(time.time() * 1000) + 60000 if expires_ms is None else expires_ms)
+    packed = caller.SerializeToString()
+    signed = b"fokus-caller-1" + len(packed).to_bytes(8, "little") + packed + (origin.SerializeToString() if origin else b"")
+    of_service = hashlib.blake2b(service.encode(), key=key, digest_size=32).digest()
+    return wire.CallHeader(caller=caller, origin=origin, proof=hashlib.blake2b(signed, key=of_service, digest_size=32).digest())
 
 
 class Service:

@@ -83,6 +83,15 @@ static const struct command commands[] = {
       "\n"
       "  fokusctl verify directory\n",
       ctl_verify },
+    { "access", "", "show who may call each method of each running service",
+      "Read from what the services themselves enforce. A role with a scope counts for the request "
+      "whose "
+      "field,\n"
+      "named behind it, is that scope.\n"
+      "\n"
+      "  fokusctl access\n"
+      "  fokusctl access --json\n",
+      ctl_access },
     { "stop", "[SERVICE]", "stop one service, or the whole system",
       "The rest goes on; calls to the stopped service are answered \"unavailable\".\n"
       "\n"

@@ -74,8 +74,12 @@ static void log_lines_never_hold_what_a_call_carried(void **state)
     assert_int_equal(setenv("FOKUS_LOG", "debug", 1), 0);
     start(p);
     assert_int_equal(unsetenv("FOKUS_LOG"), 0);
-    caller.id = "canary-caller";
+    uint8_t proof[CALLER_PROOF_BYTES];
+    caller.id = "0ca0a21e-0000-4000-8000-0000ca0a21e0";
+    caller.roles = (char *[]) { "representative:canary-scope" };
+    caller.n_roles = 1;
     header.caller = &caller;
+    prove(p, &header, proof);
     header.idempotency_key = "canary-key";
     header.locale = "canary-locale";
     header.traceparent = "canary-trace";
@@ -95,6 +99,7 @@ static void log_lines_never_hold_what_a_call_carried(void **state)
     assert_non_null(strstr(log, "\"code\":\"unimplemented\""));
     assert_null(strstr(log, "canary"));
     assert_null(strstr(log, "Canary"));
+    assert_null(strstr(log, "0ca0a21e"));
 }
 
 static unsigned mode_of(const struct process *p, const char *file)

@@ -120,6 +120,8 @@ static void nobody_gives_himself_a_role_on_the_call_socket(void **state)
     SignNoteRequest sign = SIGN_NOTE_REQUEST_INIT;
     AddManyNotesRequest many = ADD_MANY_NOTES_REQUEST_INIT;
     VerifyRequest verify = VERIFY_REQUEST_INIT;
+    GetStatusRequest status = GET_STATUS_REQUEST_INIT;
+    uint8_t proof[CALLER_PROOF_BYTES];
 
     caller.id = "operator";
     caller.roles = (char *[]) { "ROLE_EDITOR", "ROLE_OPERATOR", "editor" };
@@ -127,13 +129,24 @@ static void nobody_gives_himself_a_role_on_the_call_socket(void **state)
     header.caller = &caller;
     revise.slug = sign.slug = many.prefix = "x";
     expect_refusal(call_with(p, p->call, &header, NOTES "ReviseNote", &revise),
+                   CODE_UNAUTHENTICATED, "not proven");
+    expect_refusal(call_with(p, p->call, &header, RUNTIME "GetStatus", &status),
+                   CODE_UNAUTHENTICATED, "not proven");
+    /* Proven, it is still neither the operator nor of a role that its words do not name. */
+    caller.id = "0190a1b2-c3d4-8e5f-8a6b-0123456789ab";
+    caller.n_roles = 2;
+    prove(p, &header, proof);
+    expect_refusal(call_with(p, p->call, &header, NOTES "ReviseNote", &revise),
                    CODE_PERMISSION_DENIED, "Only");
-    expect_refusal(call_with(p, p->call, &header, NOTES "SignNote", &sign), CODE_UNAUTHENTICATED,
-                   "Sign in");
+    expect_refusal(call_with(p, p->call, &header, NOTES "SignNote", &sign), CODE_NOT_FOUND, "x");
     expect_refusal(call_with(p, p->call, &header, NOTES "AddManyNotes", &many),
                    CODE_PERMISSION_DENIED, "operator");
     expect_refusal(call_with(p, p->call, &header, RUNTIME "Verify", &verify),
                    CODE_PERMISSION_DENIED, "operator");
+    caller.n_roles = 3;
+    prove(p, &header, proof);
+    expect_refusal(call_with(p, p->call, &header, NOTES "ReviseNote", &revise), CODE_NOT_FOUND,
+                   "x");
     many.count = 1;
     assert_int_equal(call(p, p->admin, NOTES "AddManyNotes", &many).header->status, CODE_OK);
 }

@@ -21,6 +21,8 @@
 
 #include "common/arena.h"
 #include "common/bus.h"
+#include "common/caller.h"
+#include "common/clock.h"
 #include "common/macros.h"
 #include "fokus/notes/v1/notes.fokus.h"
 #include "fokus/runtime/v1/runtime.fokus.h"
@@ -183,6 +185,23 @@ static inline void *respond(struct process *p, struct bus_socket *s, const char 
     void *response = protobuf_c_message_unpack(type, arena_pb(p->arena), r.body.len, r.body.data);
     assert_non_null(response);
     return response;
+}
+
+/* Proves the header's caller for the toy, as the gateway would. `proof` is what it then points to. */
+static inline void prove(const struct process *p, Fokus__Wire__V1__CallHeader *header,
+                         uint8_t proof[CALLER_PROOF_BYTES])
+{
+    uint8_t key[CALLER_KEY_BYTES], of_service[CALLER_KEY_BYTES];
+    uint8_t packed[1024];
+    struct err err = { "" };
+
+    header->caller->expires_ms = wall_ms() + 60000;
+    assert_in_range(fokus__wire__v1__caller__get_packed_size(header->caller), 1, sizeof(packed));
+    size_t len = fokus__wire__v1__caller__pack(header->caller, packed);
+    assert_int_equal(caller_key_open(p->home, NULL, key, &err), 0);
+    caller_key_of(key, "notes", of_service);
+    caller_prove(of_service, (struct slice) { packed, len }, (struct slice) { 0 }, proof);
+    header->proof = (ProtobufCBinaryData) { CALLER_PROOF_BYTES, proof };
 }
 
 static inline void expect_refusal(struct reply r, enum code code, const char *part)
