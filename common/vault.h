@@ -81,7 +81,7 @@ void vault_hash(struct vault *v, uint8_t kind, struct slice value, uint8_t ret[V
 /* A key of the caller's own, the same for ever in this vault, by its purpose: "pseudonym". -EINVAL: longer than 64 characters. */
 int vault_derive(struct vault *v, const char *purpose, uint8_t ret[32]) must_check;
 
-/* Raised by each change. Record it with the events of a commit that changed the vault. */
+/* 1 for a new vault, raised by each change. Record it with the events of a commit that changed the vault. */
 uint64_t vault_generation(struct vault *v);
 
 struct vault_stats {
@@ -112,6 +112,10 @@ int vault_add_lookup(struct vault *v, const char *person, uint8_t kind, struct s
 int vault_sync(struct vault *v, struct err *err) must_check;
 /* The commit came off, or did not: then what was added since the last vault_settle() is taken back. */
 int vault_settle(struct vault *v, bool committed, struct err *err) must_check;
+/* How much was added since the last vault_settle(); and takes back what was added after that mark: by a decision that came to
+ * nothing while others of its commit go on. */
+size_t vault_unsettled(const struct vault *v);
+int vault_take_back(struct vault *v, size_t mark, struct err *err) must_check;
 
 /* Takes a value away. Durable when it returns; 0 also if she does not have it or is not there. */
 int vault_remove_lookup(struct vault *v, const char *person, uint8_t kind, struct slice value,

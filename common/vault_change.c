@@ -349,13 +349,16 @@ int vault_sync(struct vault *v, struct err *err)
     return r;
 }
 
-int vault_settle(struct vault *v, bool committed, struct err *err)
+size_t vault_unsettled(const struct vault *v)
 {
-    int r = 0;
+    return v->n_unsettled;
+}
 
-    if (!committed)
-        r = vault_refuse_broken(v, err);
-    while (r == 0 && !committed && v->n_unsettled > 0) {
+int vault_take_back(struct vault *v, size_t mark, struct err *err)
+{
+    int r = vault_refuse_broken(v, err);
+
+    while (r == 0 && v->n_unsettled > mark) {
         const struct unsettled *u = &v->unsettled[v->n_unsettled - 1];
         char person[ID_CHARS + 1];
         id_write(u->person, person);
@@ -364,9 +367,15 @@ int vault_settle(struct vault *v, bool committed, struct err *err)
         if (r == 0)
             v->n_unsettled--;
     }
-    if (committed)
-        v->n_unsettled = 0;
     return r;
+}
+
+int vault_settle(struct vault *v, bool committed, struct err *err)
+{
+    if (!committed)
+        return vault_take_back(v, 0, err);
+    v->n_unsettled = 0;
+    return 0;
 }
 
 /* ---- taking away ---- */
