@@ -1,7 +1,7 @@
 /* core.c - opens a service's store, finds its methods, admits calls and answers queries.
  *
  * Commands are in core_commands.c and core_record.c, the walk along the log in core_chain.c, folding and replay in
- * core_replay.c, damaged tables in core_rebuild.c, verify in core_verify.c.
+ * core_replay.c, damaged tables in core_rebuild.c, verify in core_verify.c, the vault's part in core_vault.c.
  *
  * Admission is the same for queries and commands, in this order: the access rule (so that a stranger learns nothing
  * of the request's rules), the deadline, the size, the bytes. Only then anything is unpacked. */
@@ -235,6 +235,7 @@ void core_close(struct core *c)
 {
     if (!c)
         return;
+    core_vault_close(c);
     if (c->store)
         store_close(c->store);
     if (c->schema)
@@ -520,8 +521,12 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
         .def = c->def,
         .service = service,
         .pieces = &call->pieces,
+        .vault = c->vault,
+        .key = call->key,
     };
     int r = m->query(&in, request, response, &call->status);
+    if (call->key)
+        seal_key_wipe(call->key);
     if (r < 0)
         core_fail_reading(c, call, -r, "the query");
     else if (call->status.code != CODE_OK)

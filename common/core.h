@@ -43,6 +43,8 @@ struct core_call {
     bool checked;                /* core_check() found the body good: it is not checked again */
     bool
         takes_pieces; /* of a query: the answer may come in pieces, which last as long as the snapshot */
+    struct seal_key
+        *key; /* of a query in a service with personal data: the thread's own; wiped afterwards */
     /* out */
     struct status status;
     struct slice reply;        /* packed response */
@@ -72,6 +74,13 @@ int core_open(struct core **ret, const struct service_def *def, const char *stor
 /* For tests: nothing is synced, all records are checked. */
 int core_open_scratch(struct core **ret, const struct service_def *def, const char *store_path,
                       struct err *err) must_check;
+/* Opens the vault of a service with personal data, HOME/vault/NAME.vault; nothing in others. To be called once, before the first command:
+ * brings the vault in step with the log, erasing whoever is no longer in the tables. `credentials` as in master.h. Fails without
+ * changing anything: -EKEYREJECTED, -EBADMSG, -ENOENT, -ESTALE, ... (vault.h), -EUCLEAN: the vault is older than the log's start. */
+int core_open_vault(struct core *c, const char *home, const char *credentials,
+                    struct err *err) must_check;
+/* NULL in a service without personal data. */
+struct vault *core_vault(struct core *c);
 void core_close(struct core *c);
 struct store *core_store(struct core *c);
 const struct schema *core_schema(const struct core *c);

@@ -84,12 +84,13 @@ static int recall(struct batch *b, struct core_call *call, const char *owner,
 struct mark {
     size_t record, replies, n_events;
     uint64_t next_sequence;
+    struct core_vault_mark vault;
 };
 
 static struct mark mark_here(const struct batch *b)
 {
-    return (struct mark) { b->c->record.len, b->c->replies.len, b->ret->n_events,
-                           b->next_sequence };
+    return (struct mark) { b->c->record.len, b->c->replies.len, b->ret->n_events, b->next_sequence,
+                           core_vault_mark(b->c) };
 }
 
 static void back_to(struct batch *b, const struct mark *m)
@@ -98,6 +99,7 @@ static void back_to(struct batch *b, const struct mark *m)
     b->c->replies.len = m->replies;
     b->ret->n_events = m->n_events;
     b->next_sequence = m->next_sequence;
+    core_vault_back_to(b->c, &m->vault);
 }
 
 static void forget_answer(struct core_call *call)
@@ -132,9 +134,9 @@ static bool keep_session_change(struct core_call *call, const struct method *m,
     return call->session.token != NULL;
 }
 
-/* Runs the handler. True: a success, whose response is packed. False: answered. */
+/* Runs the handler. True: a success, whose response is packed. False: answered, or to be asked later. */
 static bool decide(struct batch *b, const struct method *m, struct core_call *call,
-                   struct outcome *out)
+                   struct outcome *out, bool *ret_later)
 {
     struct arena *work = b->c->work;
     const void *request =
@@ -153,8 +155,17 @@ static bool decide(struct batch *b, const struct method *m, struct core_call *ca
         .ids = b->ids,
         .locale = call->locale,
         .origin = &call->origin,
+        .vault = b->c->vault,
+        .key = b->c->key,
+        .uncommitted = b->next_sequence != b->head.next_sequence,
     };
     int r = m->decide(&in, request, response, out);
+    if (b->c->key)
+        seal_key_wipe(b->c->key);
+    if (r == -EAGAIN && in.uncommitted) {
+        *ret_later = true;
+        return false;
+    }
     if (r == -E2BIG) {
         status_refuse(&call->status, CODE_RESOURCE_EXHAUSTED,
                       "The command changes too much at once: at most %d changes. Split it.",
@@ -173,8 +184,9 @@ static bool decide(struct batch *b, const struct method *m, struct core_call *ca
     return keep_session_change(call, m, out) && core_pack_reply(call, response);
 }
 
-/* Answers one call. Negative: its events could not be applied, the transaction is lost. */
-static int step(struct batch *b, const struct method *m, struct core_call *call)
+/* Answers one call. Negative: its events could not be applied, the transaction is lost. *ret_later: it is not answered, and to
+ * be decided once those before it are committed. */
+static int step(struct batch *b, const struct method *m, struct core_call *call, bool *ret_later)
 {
     struct core *c = b->c;
     const struct mark before = mark_here(b);
@@ -200,9 +212,16 @@ static int step(struct batch *b, const struct method *m, struct core_call *call)
     }
 
     struct outcome out = { .status = { .arena = call->arena } };
-    if (!decide(b, m, call, &out))
+    if (!decide(b, m, call, &out, ret_later)) {
+        back_to(b, &before);
         return 0;
+    }
+    /* What no event tells of is not there. */
+    if (out.n_events == 0)
+        core_vault_back_to(c, &before.vault);
     int r = batch_record_events(b, &out, call->caller.id, call->trace_id);
+    if (r == 0)
+        r = core_vault_keep_leavings(c, &out);
     if (r == 0 && keyed && !batch_record_reply(b, call, owner, hash, b->next_sequence - 1, &stored))
         r = -ENOMEM;
     if (c->record.len + c->replies.len > CORE_MAX_RECORD)
@@ -300,6 +319,7 @@ static int settle(struct core *c, struct arena *arena, bool *ret_stored)
     }
     c->needs_reopen = false;
     c->pending_record = 0;
+    core_vault_after_commit(c, *ret_stored);
     return 0;
 }
 
@@ -336,6 +356,13 @@ static enum run_end commit_run(struct batch *b, size_t from, size_t to)
     bool unknown = false;
 
     buf_append(&c->record, c->replies.data, c->replies.len);
+    if (core_vault_before_commit(c, &err) < 0) {
+        wr_abort(b->wr);
+        core_vault_after_commit(c, false);
+        set_degraded(c, "the vault takes no changes", err.text);
+        answer_unsaved(b, from, to, cannot_save, c->degraded);
+        return RUN_DONE;
+    }
     enum log_rc rc = LOG_BROKEN;
     if (!c->record.failed)
         rc = log_append(b->wr, b->head.record, c->record.data, c->record.len,
@@ -343,12 +370,13 @@ static enum run_end commit_run(struct batch *b, size_t from, size_t to)
     if (rc != LOG_OK && wr_status(b->wr) == 0)
         (void)wr_fail(b->wr, EIO); /* wr_commit() tells it and writes nothing */
     int r = wr_commit(b->wr, &unknown, &err);
+    if (r < 0 && unknown)
+        return end_unknown(b, from, to, &err);
+    core_vault_after_commit(c, r == 0);
     if (r == -EAGAIN) {
         b->ret->n_events = b->first_event;
         return RUN_REDO;
     }
-    if (r < 0 && unknown)
-        return end_unknown(b, from, to, &err);
     if (r < 0 && core_note_damage(c, -r)) {
         answer_unsaved(b, from, to, core_damaged_message, err.text);
         return RUN_DONE;
@@ -368,6 +396,7 @@ static enum run_end leave_failed(struct batch *b)
     bool unknown = false;
 
     b->ret->n_events = b->first_event;
+    core_vault_after_commit(b->c, false);
     if (wr_status(b->wr) == 0) {
         wr_abort(b->wr);
         return RUN_FAILED;
@@ -423,7 +452,7 @@ static bool take_more(struct batch *b)
 static enum run_end run(struct batch *b, size_t from, size_t to, size_t *ret_next, int *ret_why)
 {
     struct core *c = b->c;
-    bool open = to == TO_THE_END;
+    bool open = to == TO_THE_END, later = false;
 
     int r = begin_run(b);
     if (r < 0) {
@@ -439,7 +468,9 @@ static enum run_end run(struct batch *b, size_t from, size_t to, size_t *ret_nex
             break;
         if (!c->todo[i])
             continue;
-        r = step(b, c->todo[i], b->calls[i]);
+        r = step(b, c->todo[i], b->calls[i], &later);
+        if (later)
+            break;
         if (r < 0) {
             *ret_next = i;
             *ret_why = -r;
@@ -556,9 +587,9 @@ int core_commands(struct core *c, struct core_call *const *calls, size_t n, int6
     int r = admit_from(&b, 0);
     if (r < 0)
         return err_set(err, -r, "no memory for a batch of %zu commands", n);
-    if (c->needs_reopen && recover(&b) < 0) {
+    if ((c->needs_reopen && recover(&b) < 0) || c->vault_broken[0]) {
         b.first_event = ret->n_events;
-        answer_unsaved(&b, 0, n, cannot_save, c->degraded);
+        answer_unsaved(&b, 0, n, cannot_save, core_degraded(c));
         return 0;
     }
     run_all(&b);
@@ -573,6 +604,8 @@ void core_feed(struct core *c, core_feeder *feeder, void *arg)
 
 const char *core_degraded(const struct core *c)
 {
+    if (c->vault_broken[0])
+        return c->vault_broken;
     return c->degraded[0] ? c->degraded : NULL;
 }
 
@@ -586,29 +619,58 @@ static int event_case(const struct contract *contract, const ProtobufCMessage *e
     return kind;
 }
 
-int core_append(struct core *c, const ProtobufCMessage *event, const char *subject, int64_t now_ms,
-                struct id_source *ids, struct arena *batch_arena, struct err *err)
+/* One record of these events, or of none. -EAGAIN: the map has grown, once more. */
+static int append_once(struct core *c, const struct outcome *out, int64_t now_ms,
+                       struct id_source *ids, struct arena *batch_arena, struct err *err)
 {
     struct core_commit commit = { 0 };
     struct batch b = { .c = c, .now_ms = now_ms, .ids = ids, .arena = batch_arena, .ret = &commit };
-    struct outcome out = { .status = { .arena = batch_arena } };
     bool unknown = false;
 
-    int r = outcome_emit(&out, event_case(c->def->contract, event), subject, event);
-    if (r == 0)
-        r = begin_run(&b);
+    int r = begin_run(&b);
     if (r < 0)
         return err_set(err, -r, "cannot begin: %s", strerror(-r));
-    r = batch_record_events(&b, &out, "", "");
+    r = batch_record_events(&b, out, "", "");
     if (r == 0)
-        r = batch_apply_events(&b, &out);
+        r = batch_apply_events(&b, out);
+    if (r < 0)
+        (void)err_set(err, -r, "the event cannot be recorded or applied: %s", strerror(-r));
+    else
+        r = core_vault_before_commit(c, err);
     if (r < 0 && wr_status(b.wr) == 0) {
         wr_abort(b.wr);
-        return err_set(err, -r, "the event cannot be recorded or applied: %s", strerror(-r));
+        return r;
     }
     if (r == 0 &&
-        log_append(b.wr, b.head.record, c->record.data, c->record.len, out.n_events) != LOG_OK)
+        log_append(b.wr, b.head.record, c->record.data, c->record.len, out->n_events) != LOG_OK)
         (void)wr_fail(b.wr, EIO); /* told by the commit */
-    r = wr_commit(b.wr, &unknown, err);
-    return r == -EAGAIN ? core_append(c, event, subject, now_ms, ids, batch_arena, err) : r;
+    return wr_commit(b.wr, &unknown, err);
+}
+
+static int append_growing(struct core *c, const struct outcome *out, int64_t now_ms,
+                          struct id_source *ids, struct arena *batch_arena, struct err *err)
+{
+    int r = -EAGAIN;
+
+    for (int i = 0; r == -EAGAIN && i < MAP_GROWTHS; i++)
+        r = append_once(c, out, now_ms, ids, batch_arena, err);
+    return r;
+}
+
+int core_append(struct core *c, const ProtobufCMessage *event, const char *subject, int64_t now_ms,
+                struct id_source *ids, struct arena *batch_arena, struct err *err)
+{
+    struct outcome out = { .status = { .arena = batch_arena } };
+
+    int r = outcome_emit(&out, event_case(c->def->contract, event), subject, event);
+    if (r < 0)
+        return err_set(err, -r, "cannot begin: %s", strerror(-r));
+    return append_growing(c, &out, now_ms, ids, batch_arena, err);
+}
+
+int core_append_nothing(struct core *c, int64_t now_ms, struct err *err)
+{
+    const struct outcome none = { 0 };
+
+    return append_growing(c, &none, now_ms, NULL, c->fold, err);
 }

@@ -1,4 +1,5 @@
-/* core_internal.h - what core.c, core_chain.c, core_commands.c, core_record.c, core_replay.c, core_rebuild.c and core_verify.c share. Nobody else includes it. */
+/* core_internal.h - what core.c, core_chain.c, core_commands.c, core_record.c, core_replay.c, core_rebuild.c, core_vault.c and core_verify.c
+ * share. Nobody else includes it. */
 #pragma once
 #include <stdatomic.h>
 
@@ -41,6 +42,12 @@ struct core {
     void *feeder_arg;
     bool needs_reopen;
     char degraded[300]; /* "" when the store takes writes */
+    /* Of a service with personal data (core_vault.c). */
+    struct vault *vault;
+    struct seal_key *key;      /* the writer thread's */
+    struct leaving **leavings; /* what leaves the vault after the commit at hand */
+    size_t n_leavings, leavings_room;
+    char vault_broken[300]; /* "", or why no command is taken until the next start */
     /* A commit of unknown outcome whose end could not be read yet: number 0 for none. */
     uint64_t pending_record;
     uint8_t pending_hash[LOG_HASH_BYTES];
@@ -101,6 +108,33 @@ bool batch_record_reply(struct batch *b, const struct core_call *call, const cha
                         struct slice *ret) must_check;
 /* What tells one request from another under the same key. */
 void core_hash_request(const struct core_call *call, uint8_t ret[LOG_HASH_BYTES]);
+
+/* ---- the vault (core_vault.c): nothing in a service without personal data ---- */
+
+/* Something that shall go from the vault. In an outcome it lives in the arena, in the core in memory of its own. */
+struct leaving {
+    char person[ID_CHARS + 1];
+    uint8_t kind; /* of the look-up, 0: the person herself */
+    size_t len;
+    uint8_t value[];
+};
+
+/* How far the run is: what later decisions add can be taken back, and what they take away be forgotten. */
+struct core_vault_mark {
+    size_t unsettled, leavings;
+};
+struct core_vault_mark core_vault_mark(const struct core *c);
+void core_vault_back_to(struct core *c, const struct core_vault_mark *mark);
+/* Keeps what the outcome takes away for after the commit of its events. -ENOMEM: nothing of it is kept. */
+int core_vault_keep_leavings(struct core *c, const struct outcome *out) must_check;
+/* Before a commit: makes durable what was added, and puts the vault's generation into the record. */
+int core_vault_before_commit(struct core *c, struct err *err) must_check;
+/* After a commit, or once it is known how one ended: what leaves goes, or what was added is taken back. */
+void core_vault_after_commit(struct core *c, bool committed);
+/* A record that holds no event, but all else that a record does. */
+int core_append_nothing(struct core *c, int64_t now_ms, struct err *err) must_check;
+/* Gives the memory back and wipes the keys. */
+void core_vault_close(struct core *c);
 
 /* ---- the log's chain (core_chain.c) ---- */
 

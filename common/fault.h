@@ -10,7 +10,7 @@ enum fault_point {
     FAULT_COMMIT,    /* nothing is written, the outcome is reported unknown */
     FAULT_COMMITTED, /* all is durable, but the outcome is reported unknown */
     FAULT_DISK,      /* a system call of disk.h fails with EIO */
-    FAULT_CRASH,     /* the process ends by SIGKILL just before one */
+    FAULT_CRASH,     /* the process ends by SIGKILL just before one, or before a commit */
     FAULT_POINTS,
 };
 

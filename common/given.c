@@ -30,6 +30,7 @@ static struct {
     const struct service_def *def;
     char folder[64];
     struct core *core;
+    struct seal_key *key, *query_key; /* of a service with personal data */
     struct arena *arena, *scratch;
     struct id_source ids;
     int64_t now_ms;
@@ -110,6 +111,30 @@ void given(const void *event, const char *subject)
         fail_msg("given event about \"%s\": %s", subject, err.text);
 }
 
+void given_person(const char *person, const struct vault_lookup *lookups, size_t n)
+{
+    struct vault *vault = given_vault();
+    struct err err = { "" };
+
+    if (vault_add(vault, person, lookups, n, &err) < 0 || vault_sync(vault, &err) < 0 ||
+        vault_settle(vault, true, &err) < 0)
+        fail_msg("given person %s: %s", person, err.text);
+}
+
+struct vault *given_vault(void)
+{
+    struct vault *vault = core_vault(g.core);
+
+    if (!vault)
+        fail_msg("%s keeps no personal data", g.def->name);
+    return vault;
+}
+
+struct seal_key *given_key(void)
+{
+    return g.key;
+}
+
 /* By full name, or by the method's own when that is enough. */
 static const struct method *find_method(const char *name)
 {
@@ -151,6 +176,7 @@ static void prepare(struct caller who, const char *name, const void *request, co
         .idempotency_key = key,
         .trace_id = "0123456789abcdef0123456789abcdef",
         .arena = g.arena,
+        .key = g.query_key,
     };
     if (g.method->origin)
         g.call.origin = g.origin;
@@ -300,6 +326,31 @@ static void then_replay_is_identical(void)
         fail_msg("replaying the log gives other tables: %s", verdict.problem);
 }
 
+/* The next start would erase nobody. */
+static bool is_in_tables(void *rd, const char *person)
+{
+    arena_reset(g.scratch);
+    rd_set_arena(rd, g.scratch);
+    if (g.def->exists(rd, person) < 0)
+        fail_msg("%s is in the vault, but not in the tables", person);
+    return true;
+}
+
+static void then_vault_fits_tables(void)
+{
+    struct err err = { "" };
+    uint64_t erased;
+    struct rd *rd;
+
+    if (!core_vault(g.core))
+        return;
+    assert_int_equal(rd_begin(core_store(g.core), g.scratch, &rd), 0);
+    int r = vault_sweep(core_vault(g.core), is_in_tables, rd, &erased, &err);
+    rd_end(rd);
+    if (r < 0)
+        fail_msg("the vault cannot be read: %s", err.text);
+}
+
 static void run_one(void **state)
 {
     given_test *test;
@@ -307,6 +358,7 @@ static void run_one(void **state)
     memcpy(&test, state,
            sizeof test); /* a function's address does not fit a data pointer by the letter */
     test();
+    then_vault_fits_tables();
     then_replay_is_identical();
 }
 
@@ -328,7 +380,10 @@ static int set_up(void **state)
     (void)snprintf(path, sizeof path, "%s/store", g.folder);
     g.arena = arena_new(TEST_ARENA);
     g.scratch = arena_new(CORE_CALL_ARENA);
-    if (!g.arena || !g.scratch || core_open_scratch(&g.core, g.def, path, &err) < 0) {
+    g.key = g.def->personal ? seal_key_new() : NULL;
+    g.query_key = g.def->personal ? seal_key_new() : NULL;
+    if (!g.arena || !g.scratch || core_open_scratch(&g.core, g.def, path, &err) < 0 ||
+        core_open_vault(g.core, g.folder, NULL, &err) < 0) {
         print_message("cannot open a core: %s\n", err.text);
         return -1;
     }
@@ -357,6 +412,9 @@ static int tear_down(void **state)
     (void)state; /* the test's own address */
     core_close(g.core);
     g.core = NULL;
+    seal_key_free(g.key);
+    seal_key_free(g.query_key);
+    g.key = g.query_key = NULL;
     arena_free(g.arena);
     arena_free(g.scratch);
     g.arena = g.scratch = NULL;

@@ -9,7 +9,10 @@
  *     TESTS(&forum_service)
  *
  * No sockets; a scratch store in a temporary folder, removed afterwards. Each test is registered where it is written and
- * runnable by name (first argument of the program). After every test the log is replayed and all tables compared. */
+ * runnable by name (first argument of the program). After every test the log is replayed and all tables compared.
+ *
+ * A service with personal data has a vault under a master key of its own there. After every test whoever is in the vault must be
+ * in the tables, too. */
 #pragma once
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,6 +58,11 @@ void given_origin(const struct origin *origin);
 
 /* Puts an event (the service's Event message) straight into log and tables. */
 void given(const void *event, const char *subject);
+/* Puts a person into the vault, durably, as if a command had: to be followed by the event that tells of her. */
+void given_person(const char *person, const struct vault_lookup *lookups, size_t n);
+/* The vault, and a key to open and seal with: of the test's own. */
+struct vault *given_vault(void);
+struct seal_key *given_key(void);
 /* Runs a command through all checks. The request is packed first, so it must be a whole message. */
 void when(struct caller who, const char *method, const void *request);
 void when_with_key(struct caller who, const char *method, const void *request,

@@ -267,6 +267,7 @@ static void answer_query(struct service *s, const struct asker *a, const struct 
         .trace_id = "",
         .deadline_ms = deadline_of(w, now_ms),
         .arena = s->scratch,
+        .key = s->key,
         .takes_pieces = true, /* the turn's snapshot outlives the answer's packing */
     };
 

@@ -95,6 +95,7 @@ struct service {
     int64_t now_us;           /* monotonic, as last looked at */
     struct arena *scratch;    /* reset after each query */
     struct arena *who;        /* the caller of the call in hand */
+    struct seal_key *key;     /* for queries, where the service keeps personal data */
     struct rd *snapshot;      /* begun by its first query */
     uint64_t snapshot_sequence;
     struct parcel *parcel; /* begun by its first command */

@@ -200,11 +200,14 @@ static int open_core(struct service *s, struct err *err)
     struct reading reading = { s->def->name, clock_us(), isatty(STDERR_FILENO) };
 
     int r = core_open(&s->core, s->def, s->store_path, 0, show_progress, &reading, err);
+    if (r == 0)
+        r = core_open_vault(s->core, s->home, getenv("CREDENTIALS_DIRECTORY"), err);
     if (r < 0)
         return r;
     s->scratch = arena_new(CORE_CALL_ARENA);
     s->who = arena_new(CALLER_ARENA);
-    if (!s->scratch || !s->who)
+    s->key = s->def->personal ? seal_key_new() : NULL;
+    if (!s->scratch || !s->who || (s->def->personal && !s->key))
         return err_set(err, ENOMEM, "no memory for the queries' arena");
     r = rd_begin(core_store(s->core), s->scratch, &rd);
     if (r < 0)
@@ -544,6 +547,7 @@ static void close_service(struct service *s)
     bus_close(s->pool);
     bus_free(s->bus);
     core_close(s->core);
+    seal_key_free(s->key);
     if (s->scratch)
         arena_free(s->scratch);
     if (s->who)

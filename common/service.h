@@ -19,6 +19,7 @@
 #include "common/id.h"
 #include "common/status.h"
 #include "common/store.h"
+#include "common/vault.h"
 #include "fokus/event/v1/event.pb-c.h"
 #include "fokus/runtime/v1/runtime.pb-c.h"
 
@@ -33,6 +34,10 @@ struct decide_in {
     struct id_source *ids;
     const char *locale;          /* "sv" or "en" */
     const struct origin *origin; /* of a method with the option `origin`; else empty */
+    /* Of a service with personal data, else NULL. The key is for vault_key() and vault_find(); it is wiped afterwards. */
+    struct vault *vault;
+    struct seal_key *key;
+    bool uncommitted; /* events of the same commit came before */
 };
 
 struct wire_pieces;
@@ -48,6 +53,9 @@ struct query_in {
     struct service *service;       /* likewise; NULL without a process */
     struct wire_pieces
         *pieces; /* what the answer carries besides the response, straight from the snapshot */
+    /* As in decide_in, to read from only. A person who is in the snapshot may be gone from the vault: then she is erased. */
+    struct vault *vault;
+    struct seal_key *key;
 };
 
 /* Answers with a stored message, as the response's field 1, which the response itself leaves out. The bytes go from the snapshot
@@ -67,6 +75,8 @@ struct outcome {
     struct emitted *events; /* growing array in the call's arena */
     size_t n_events, room;
     struct session_change session;
+    struct leaving **leavings; /* likewise */
+    size_t n_leavings, leavings_room;
 };
 
 enum { OUTCOME_MAX_EVENTS = 20000 }; /* a decision; more is resource_exhausted */
@@ -89,6 +99,25 @@ static inline void outcome_set_session(struct outcome *out, const char *token, i
 {
     out->session = (struct session_change) { true, token, max_age_s };
 }
+
+/* ---- personal data: what a decision may do to the vault (vault.h says why in this order) ----
+ *
+ * A decision adds with vault_add() and vault_add_lookup(), at once; the runtime makes that durable before the commit, and takes
+ * it back when nothing comes of it: a refusal, a failure, a decision without events. What shall go from the vault goes after the
+ * commit of the decision's events, which must say so too: a crash between is made good at the next start (service_def.exists).
+ *
+ * A look-up that finds somebody of whom the tables say otherwise is left over from such a crash, or to be taken away by a
+ * decision just before: it must be freed before it is added again, to whomever. */
+
+/* Takes away a look-up that does not hold. 0; -EAGAIN, to be returned by the decision: it will be made anew once what was decided
+ * before it is committed; else as vault_remove_lookup(). */
+int lookup_free(const struct decide_in *in, const char *person, uint8_t kind,
+                struct slice value) must_check;
+/* Erases the person's key: everything sealed for her becomes unreadable. 0, or -ENOMEM; -EINVAL: not a UUID in lower case. */
+int outcome_erase_person(struct outcome *out, const char *person) must_check;
+/* She is found by this value no longer. 0, -ENOMEM, -EINVAL. */
+int outcome_remove_lookup(struct outcome *out, const char *person, uint8_t kind,
+                          struct slice value) must_check;
 
 /* The outer facts of an event, as apply() gets them: the log's, never the clock's. */
 struct fact {
@@ -150,6 +179,11 @@ struct service_def {
     /* Of the service that signs people in: RuntimeService/ResolveCaller, with its request and response; NULL: it is unimplemented. */
     int (*resolve)(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
                    Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status);
+    /* It keeps personal data: it has a vault, and the two fields in decide_in and query_in. */
+    bool personal;
+    /* Of a service with personal data: 0 if the tables know this person; -ENOENT: no such person, or erased; else a failure. Asked
+     * at each start of everybody in the vault: whoever is not there is erased from it. */
+    int (*exists)(const struct rd *rd, const char *person);
 };
 
 /* The number that stands in the store. */

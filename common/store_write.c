@@ -10,6 +10,7 @@
 #include "common/store_internal.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "common/fault.h"
@@ -204,6 +205,8 @@ void wr_abort(struct wr *wr)
 /* LMDB's commit, or a failure that a test armed. */
 static int commit_txn(MDB_txn *txn)
 {
+    if (fault_hit(FAULT_CRASH))
+        (void)raise(SIGKILL);
     if (fault_hit(FAULT_COMMIT)) {
         mdb_txn_abort(txn);
         return EIO;

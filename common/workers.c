@@ -213,7 +213,8 @@ void *writer_run(void *service)
 
 /* ---- the pool ---- */
 
-static void run_job(struct service *s, struct command *job, struct arena *scratch)
+static void run_job(struct service *s, struct command *job, struct arena *scratch,
+                    struct seal_key *key)
 {
     struct rd *state;
 
@@ -224,6 +225,7 @@ static void run_job(struct service *s, struct command *job, struct arena *scratc
                       "The service cannot read its store right now. Try again.");
         return;
     }
+    job->call.key = key;
     core_query(s->core, job->method, state, scratch, wall_ms(), s, &job->call);
     rd_end(state);
 }
@@ -232,8 +234,9 @@ void *pool_run(void *service)
 {
     struct service *s = service;
     struct arena *scratch = arena_new(CORE_CALL_ARENA);
+    struct seal_key *key = s->def->personal ? seal_key_new() : NULL;
 
-    for (bool stop = !scratch; !stop;) {
+    for (bool stop = !scratch || (s->def->personal && !key); !stop;) {
         struct bus_item item = { .socket = s->pool_end };
         if (bus_poll(&item, 1, -1) < 0)
             continue; /* interrupted */
@@ -243,11 +246,12 @@ void *pool_run(void *service)
                 parcel_free(p);
                 break;
             }
-            run_job(s, p->first, scratch);
+            run_job(s, p->first, scratch, key);
             arena_reset(scratch);
             bus_give(s->pool_end, p);
         }
     }
+    seal_key_free(key);
     if (scratch)
         arena_free(scratch);
     return NULL;

@@ -1,0 +1,62 @@
+/* query.c - the toy's queries. */
+#include <errno.h>
+
+#include "tests/letters/tables.h"
+
+int letters_get_writer(const struct query_in *in, const GetWriterRequest *req,
+                       GetWriterResponse *res, struct status *status)
+{
+    Writer *writer;
+
+    int r = writer_find(in->state, req->writer, &writer);
+    if (r == 0)
+        r = vault_key(in->vault, req->writer, in->key);
+    if (r == -ENOENT)
+        return status_refuse(status, CODE_NOT_FOUND, "There is no such writer.");
+    if (r == 0)
+        r = opened_text(in->arena, in->key, &letters_address, writer->address, &res->address);
+    if (r == 0)
+        r = opened_text(in->arena, in->key, &letters_name, writer->name, &res->name);
+    return r;
+}
+
+int letters_find_writer(const struct query_in *in, const FindWriterRequest *req,
+                        FindWriterResponse *res, struct status *status)
+{
+    const char *stale;
+    Writer *writer;
+
+    int r = writer_with_address(in->state, in->arena, in->vault, in->key, req->address, &writer,
+                                &stale);
+    if (r == -ENOENT)
+        return status_refuse(status, CODE_NOT_FOUND, "No writer has this address.");
+    if (r == 0)
+        res->writer = writer->id;
+    return r;
+}
+
+int letters_count_writers(const struct query_in *in, const CountWritersRequest *req,
+                          CountWritersResponse *res, struct status *status)
+{
+    struct key all = KEY_INIT;
+    struct scan s;
+    int r = 0;
+
+    (void)req; /* has no fields */
+    (void)status;
+    for (scan_prefix(&s, in->state, &writers_table, &all); r == 0 && scan_next(&s);) {
+        Writer *writer;
+        char *name;
+        res->writers++;
+        r = scan_message(&s, &writer);
+        if (r == 0)
+            r = vault_key(in->vault, writer->id, in->key);
+        if (r == 0)
+            r = opened_text(in->arena, in->key, &letters_name, writer->name, &name);
+        if (r == 0)
+            res->readable++;
+        r = r == -ENOENT ? 0 : r; /* erased */
+    }
+    int end = scan_end(&s);
+    return r < 0 ? r : end;
+}

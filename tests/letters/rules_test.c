@@ -1,0 +1,205 @@
+/* rules_test.c - the toy with personal data in given/when/then: what a decision does to the vault, and what comes of it. */
+#include <errno.h>
+#include <string.h>
+
+#include "common/given.h"
+#include "tests/letters/tables.h"
+
+static const char someone[] = "01900000-0000-7000-8000-000000000001";
+
+static struct slice slice_of(const char *text)
+{
+    return (struct slice) { (const uint8_t *)text, strlen(text) };
+}
+
+static void when_registered(const char *address, const char *name)
+{
+    RegisterWriterRequest req = REGISTER_WRITER_REQUEST_INIT;
+
+    req.address = (char *)address; /* only packed */
+    req.name = (char *)name;
+    when(anonymous(), "RegisterWriter", &req);
+}
+
+static const char *registered(const char *address)
+{
+    when_registered(address, "Siv Andersdotter");
+    return ((const RegisterWriterResponse *)then_response())->writer;
+}
+
+static void when_moved(const char *writer, const char *address)
+{
+    MoveWriterRequest req = MOVE_WRITER_REQUEST_INIT;
+
+    req.writer = (char *)writer;
+    req.address = (char *)address;
+    when(anonymous(), "MoveWriter", &req);
+}
+
+static void when_erased(const char *writer)
+{
+    EraseWriterRequest req = ERASE_WRITER_REQUEST_INIT;
+
+    req.writer = (char *)writer;
+    when(anonymous(), "EraseWriter", &req);
+}
+
+/* NULL: not found. */
+static const GetWriterResponse *writer(const char *id)
+{
+    GetWriterRequest req = GET_WRITER_REQUEST_INIT;
+    const GetWriterResponse *res;
+
+    req.writer = (char *)id;
+    ask(anonymous(), "GetWriter", &req, &res);
+    return res;
+}
+
+/* "" for nobody. */
+static const char *found(const char *address)
+{
+    FindWriterRequest req = FIND_WRITER_REQUEST_INIT;
+    const FindWriterResponse *res;
+
+    req.address = (char *)address;
+    ask(anonymous(), "FindWriter", &req, &res);
+    return res ? res->writer : "";
+}
+
+static uint64_t persons(void)
+{
+    struct vault_stats stats;
+
+    vault_stats(given_vault(), &stats);
+    return stats.persons;
+}
+
+TEST(what_is_sealed_is_opened_again)
+{
+    const char *id = registered("siv@post.example");
+
+    const LettersEvent *e = then_event(0, "WriterRegistered");
+    assert_int_equal(e->writer_registered->name.len, seal_size(strlen("Siv Andersdotter")));
+    assert_null(memmem(e->writer_registered->name.data, e->writer_registered->name.len, "Siv", 3));
+    assert_string_equal(writer(id)->address, "siv@post.example");
+    assert_string_equal(writer(id)->name, "Siv Andersdotter");
+    assert_string_equal(found("siv@post.example"), id);
+    assert_string_equal(found("tor@post.example"), "");
+}
+
+TEST(a_given_person_is_like_a_registered_one)
+{
+    const struct vault_lookup lookup = { KIND_ADDRESS, slice_of("tor@post.example") };
+    WriterRegistered e = WRITER_REGISTERED_INIT;
+    LettersEvent event = LETTERS_EVENT_INIT;
+    uint8_t address[200], name[200];
+
+    given_person(someone, &lookup, 1);
+    assert_int_equal(vault_key(given_vault(), someone, given_key()), 0);
+    assert_int_equal(seal_close(given_key(), &letters_address, lookup.value, address), 0);
+    assert_int_equal(seal_close(given_key(), &letters_name, slice_of("Tor"), name), 0);
+    e.writer = (char *)someone;
+    e.address = (ProtobufCBinaryData) { seal_size(lookup.value.len), address };
+    e.name = (ProtobufCBinaryData) { seal_size(3), name };
+    event.event_case = LETTERS_EVENT_WRITER_REGISTERED;
+    event.writer_registered = &e;
+    given(&event, someone);
+    assert_string_equal(found("tor@post.example"), someone);
+    assert_string_equal(writer(someone)->name, "Tor");
+}
+
+TEST(an_address_is_one_writers)
+{
+    (void)registered("siv@post.example");
+    when_registered("siv@post.example", "Somebody Else");
+    then_refused(CODE_ALREADY_EXISTS);
+    assert_int_equal(persons(), 1);
+}
+
+TEST(a_writer_who_came_to_nothing_is_not_in_the_vault)
+{
+    const char *id = registered("siv@post.example");
+
+    when_registered("tor@post.example", "refused");
+    then_refused(CODE_FAILED_PRECONDITION);
+    when_registered("tor@post.example", "fails");
+    then_refused(CODE_UNAVAILABLE);
+    when_registered("tor@post.example", "apply-fails");
+    then_refused(CODE_UNAVAILABLE);
+    when_registered("tor@post.example", "nothing");
+    then_ok();
+    then_no_event();
+    assert_int_equal(persons(), 1);
+    assert_int_equal(
+        vault_find(given_vault(), KIND_ADDRESS, slice_of("tor@post.example"), given_key()),
+        -ENOENT);
+    assert_string_equal(writer(id)->name, "Siv Andersdotter");
+    (void)registered("tor@post.example");
+}
+
+TEST(whoever_moves_is_found_by_the_new_address_only)
+{
+    const char *id = registered("siv@post.example");
+
+    when_moved(id, "siv@ny.example");
+    then_event(0, "WriterMoved");
+    assert_string_equal(found("siv@ny.example"), id);
+    assert_int_equal(
+        vault_find(given_vault(), KIND_ADDRESS, slice_of("siv@post.example"), given_key()),
+        -ENOENT);
+    assert_string_equal(writer(id)->address, "siv@ny.example");
+    when_moved(id, "siv@ny.example");
+    then_ok();
+    then_no_event();
+    const char *other = registered("siv@post.example");
+    assert_string_not_equal(other, id);
+    when_moved(id, "siv@post.example");
+    then_refused(CODE_ALREADY_EXISTS);
+}
+
+TEST(an_erased_writer_is_gone_from_tables_and_vault)
+{
+    const char *id = registered("siv@post.example");
+    const char *other = registered("tor@post.example");
+
+    when_erased(id);
+    then_event(0, "WriterErased");
+    assert_null(writer(id));
+    then_refused(CODE_NOT_FOUND);
+    assert_int_equal(vault_key(given_vault(), id, given_key()), -ENOENT);
+    assert_string_equal(found("siv@post.example"), "");
+    assert_int_equal(persons(), 1);
+    when_erased(id);
+    then_ok();
+    then_no_event();
+    assert_string_equal(found("tor@post.example"), other);
+}
+
+TEST(a_look_up_left_over_from_a_crash_hinders_nobody)
+{
+    const char *id = registered("siv@post.example");
+    struct err err = { "" };
+
+    assert_int_equal(
+        vault_add_lookup(given_vault(), id, KIND_ADDRESS, slice_of("tor@post.example"), &err), 0);
+    assert_int_equal(vault_sync(given_vault(), &err), 0);
+    assert_int_equal(vault_settle(given_vault(), true, &err), 0);
+    assert_string_equal(found("tor@post.example"), "");
+    const char *other = registered("tor@post.example");
+    assert_string_equal(found("tor@post.example"), other);
+    assert_string_equal(found("siv@post.example"), id);
+}
+
+TEST(a_query_may_open_many_persons_values)
+{
+    CountWritersRequest req = COUNT_WRITERS_REQUEST_INIT;
+    const CountWritersResponse *res;
+
+    (void)registered("siv@post.example");
+    (void)registered("tor@post.example");
+    ask(anonymous(), "CountWriters", &req, &res);
+    assert_int_equal(res->writers, 2);
+    assert_int_equal(res->readable, 2);
+}
+
+TESTS(&letters_service)

@@ -1,0 +1,26 @@
+/* tables.h - the toy's tables and the service itself.
+ *
+ *   writers  (id)   -> Writer
+ */
+#pragma once
+#include "common/sealed.h"
+#include "common/service.h"
+#include "fokus/letters/v1/letters.fokus.h"
+
+enum { KIND_ADDRESS = 1 }; /* of look-ups */
+
+extern const struct table writers_table;
+extern const struct service_def letters_service;
+
+/* Where the sealed fields stand. */
+extern const struct seal_place letters_address, letters_name;
+
+/* 0, -ENOENT or a failure. */
+int writer_find(const struct rd *rd, const char *id, Writer **ret) must_check;
+/* The writer whom this address finds, compared with what is sealed for her; her key is in `key` then. 0, -ENOENT or a failure.
+ * *ret_stale is somebody whom the vault gives for it although her address is another one, else NULL. */
+int writer_with_address(const struct rd *rd, struct arena *arena, struct vault *vault,
+                        struct seal_key *key, const char *address, Writer **ret,
+                        const char **ret_stale) must_check;
+
+int letters_apply(struct wr *wr, const struct fact *fact, const void *event);
