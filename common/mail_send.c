@@ -87,16 +87,16 @@ static int read_password(struct smtp_settings *x, const char *path, bool credent
     close(fd);
     if (r < 0)
         return r;
-    if (x->password[len - 1] == '\n')
-        x->password[--len] = '\0';
+    size_t n = (size_t)len;
+    if (n > 0 && x->password[n - 1] == '\n')
+        x->password[--n] = '\0';
     /* Security: PLAIN parts its values by NUL. */
-    for (int i = 0; i < len; i++)
-        if ((uint8_t)x->password[i] < 0x20 || x->password[i] == 0x7f)
-            len = 0;
-    return len > 0
-               ? 0
-               : err_set(err, EINVAL,
-                         "SMTP password %s: it must be one line without control characters", path);
+    bool good = n > 0;
+    for (size_t i = 0; i < n; i++)
+        good = good && (uint8_t)x->password[i] >= 0x20 && x->password[i] != 0x7f;
+    return good ? 0
+                : err_set(err, EINVAL,
+                          "SMTP password %s: it must be one line without control characters", path);
 }
 
 /* Who signs in, and with what. */
