@@ -10,7 +10,7 @@ typedef Google__Protobuf__Compiler__CodeGeneratorResponse Response;
 typedef Google__Protobuf__Compiler__CodeGeneratorResponse__File ResponseFile;
 
 /* The end of the process gives the memory back; the leak checker need not count it. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "detect_leaks=0";
