@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/page.h"
 #include "common/schema.h"
-#include "services/directory/page.h"
+#include "services/directory/tables.h"
 
 enum {
     PAGE_BYTES = 900 * 1024, /* a page is full past this; a line adds at most some ten kilobytes */

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/packed.h"
+#include "common/page.h"
 #include "services/directory/filter.h"
-#include "services/directory/page.h"
 
 enum { FIND_DEFAULT = 20, FIND_MAX_EXAMINED = 1000, SLUG_ROOM = 101 };
 

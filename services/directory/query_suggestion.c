@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "services/directory/page.h"
+#include "common/page.h"
+#include "services/directory/tables.h"
+
 
 enum { MAX_EXAMINED = 5000 }; /* entries that one page looks at */
 

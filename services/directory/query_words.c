@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "services/directory/page.h"
+#include "common/page.h"
+#include "services/directory/tables.h"
+
 
 /* One page of a table, in order of key. */
 static int list_words(const struct query_in *in, const struct table *t, const struct page *page,

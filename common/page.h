@@ -1,6 +1,11 @@
 /* page.h - keyset pages: a token names the last key shown, so that a page goes on right after it whatever came or went meanwhile. */
 #pragma once
-#include "services/directory/tables.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/key.h"
+#include "common/status.h"
 
 enum { PAGE_DEFAULT = 50 };
 

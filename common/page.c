@@ -1,5 +1,5 @@
 /* page.c - a token is base64url of 8 bytes that stand for the scope, then the last key. */
-#include "services/directory/page.h"
+#include "common/page.h"
 
 #include <sodium.h>
 #include <string.h>
