@@ -294,6 +294,15 @@ size_t then_event_count(void)
     return g.commit.n_events;
 }
 
+size_t then_events_of(const char *type)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < g.commit.n_events; i++)
+        n += strcmp(g.commit.events[i]->type, type) == 0;
+    return n;
+}
+
 const void *then_event(size_t n, const char *type)
 {
     if (n >= g.commit.n_events) {

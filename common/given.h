@@ -81,5 +81,7 @@ void then_refused(enum code code);
 void then_violation(const char *field);
 void then_no_event(void);
 size_t then_event_count(void);
+/* How many of them are of this type. */
+size_t then_events_of(const char *type);
 /* The last command's nth event is of this type; returns it unpacked (the service's Event message). */
 const void *then_event(size_t n, const char *type);
