@@ -1,0 +1,12 @@
+/* apply.h - what the files of apply share. Each answers 0 or a negative errno; -ENOENT is a broken store. */
+#pragma once
+#include "services/accounts/tables.h"
+
+int apply_mail_queued(struct wr *wr, const struct fact *fact, const MailQueued *e) must_check;
+/* Takes away the mails that are sealed for the slot. */
+int apply_drop_mails(struct wr *wr, const char *slot) must_check;
+
+/* Takes away all entries of an index that begin with the prefix; before that, `each` is told of them (NULL: nobody). */
+int apply_drop_prefix(struct wr *wr, const struct table *index, const struct key *prefix,
+                      int (*each)(struct wr *wr, const struct key *k,
+                                  struct slice value)) must_check;

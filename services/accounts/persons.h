@@ -1,0 +1,16 @@
+/* persons.h - accounts: how one is opened, and who asks. */
+#pragma once
+#include "services/accounts/seals.h"
+
+/* Opens an account. `lookups` are what she is found by. The row is as apply will make it. */
+int person_open(const struct decide_in *in, struct outcome *out, const Profile *profile,
+                const struct vault_lookup *lookups, size_t n_lookups, char **ret_person,
+                PersonRow *ret_row) must_check;
+/* The person who calls. -ENOENT, and refused, when her account is gone. */
+int caller_person(const struct rd *rd, const struct caller *caller, PersonRow **ret,
+                  struct status *status) must_check;
+/* An address in the one form in which it is kept, compared and written to (mail_address.h's key); *ret is left alone, and a violation
+ * told, when it is none. Security: mail goes to the same form that is looked up, so that who gets another mailbox with the same key
+ * ("Anna" beside "anna") gets no code for it. 0 or -ENOMEM. */
+int address_read(struct arena *arena, const char *address, char **ret,
+                 struct status *status) must_check;

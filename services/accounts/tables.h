@@ -1,0 +1,85 @@
+/* tables.h - every table of accounts, how its keys are laid out, and how to find what is in it.
+ *
+ * A person is named by her id here (a UUIDv7, her slot in the vault). What tables say of her is sealed, or says nothing without what
+ * is sealed. Finders read into the transaction's arena and answer 0, -ENOENT or another negative errno. Only apply writes. */
+#pragma once
+#include <stdint.h>
+#include <string.h>
+
+#include "common/service.h"
+#include "common/store.h"
+#include "fokus/accounts/v1/accounts.fokus.h"
+#include "fokus/v1/options.pb-c.h"
+
+/*   person              (person)                        -> PersonRow
+ *   sign_in             (sign-in)                       -> SignIn
+ *   sign_in_ends        (i64 expires, sign-in)          -> nothing
+ *   session             (bytes token hash)              -> SessionRow
+ *   session_of          (person, session)               -> token hash: UUIDv7, so oldest first
+ *   session_ends        (i64 expires, bytes token hash) -> nothing
+ *   device              (bytes keyed hash)              -> Device: browsers that have signed in to an address
+ *   device_of           (person, bytes keyed hash)      -> nothing
+ *   limit               (u8 kind, bytes keyed hash)     -> LimitCount
+ *   limit_ends          (i64 ends, u8 kind, bytes hash) -> nothing
+ *   role                (person, u8 role, scope)        -> RoleRow
+ *   mail                (mail)                          -> MailRow
+ *   mail_due            (i64 due, mail)                 -> nothing
+ *   mail_of             (slot, mail)                    -> nothing */
+extern const struct table T_PERSON, T_SIGN_IN, T_SIGN_IN_ENDS, T_SESSION, T_SESSION_OF,
+    T_SESSION_ENDS, T_DEVICE, T_DEVICE_OF, T_LIMIT, T_LIMIT_ENDS, T_ROLE, T_MAIL, T_MAIL_DUE,
+    T_MAIL_OF;
+extern const struct table *const accounts_tables[];
+
+extern const struct service_def accounts_service;
+int accounts_apply(struct wr *wr, const struct fact *fact, const void *event);
+int accounts_resolve(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
+                     Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status);
+/* Whether somebody with this slot in the vault is in the tables: a person, a sign-in. 0, -ENOENT, or a failure. */
+int accounts_exists(const struct rd *rd, const char *slot) must_check;
+
+/* What the vault finds persons by, and what it makes keyed hashes of (vault.h). Fixed for ever: hashes stand in the log. */
+enum {
+    FIND_ADDRESS = 1, /* e-mail address in its one form */
+    HASH_DEVICE = 20, /* address, browser */
+    HASH_LIMIT = 21,  /* u8 limit kind, what it is about */
+};
+
+enum { TOKEN_HASH_BYTES = CALLER_HASH_BYTES };
+
+#define SECOND_MS ((int64_t)1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS   (60 * MINUTE_MS)
+#define DAY_MS    (24 * HOUR_MS)
+
+/* A key of one text, of one run of bytes. */
+#define KEY_TEXT(text)   key_text(&KEY_INIT, (text))
+#define KEY_BYTES(bytes) key_bytes(&KEY_INIT, (bytes).data, (bytes).len)
+
+/* What began and ends at these times counts now. Security: with both bounds, so that a clock that jumps back makes nothing last
+ * longer; a minute is granted to a clock that is put right. */
+static inline bool counts_now(int64_t from_ms, int64_t ends_ms, int64_t now_ms)
+{
+    return now_ms >= from_ms - MINUTE_MS && now_ms < ends_ms;
+}
+
+static inline struct slice slice_of(ProtobufCBinaryData bytes)
+{
+    return (struct slice) { bytes.data, bytes.len };
+}
+static inline struct slice slice_text(const char *text)
+{
+    return (struct slice) { (const uint8_t *)text, strlen(text) };
+}
+
+int person_find(const struct rd *rd, const char *person, PersonRow **ret) must_check;
+int session_find(const struct rd *rd, struct slice token_hash, SessionRow **ret) must_check;
+
+/* Keys of two parts. */
+void key_of(const char *owner, const char *what, struct key *ret);
+void key_of_bytes(const char *owner, struct slice what, struct key *ret);
+void key_at(int64_t time_ms, const char *what, struct key *ret);
+void key_at_bytes(int64_t time_ms, struct slice what, struct key *ret);
+void role_key(const char *person, int role, const char *scope, struct key *ret);
+
+/* Ends a scan that met trouble and answers the trouble. */
+int scan_give_up(struct scan *s, int r);
