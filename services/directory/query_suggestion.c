@@ -6,7 +6,6 @@
 #include "common/page.h"
 #include "services/directory/tables.h"
 
-
 enum { MAX_EXAMINED = 5000 }; /* entries that one page looks at */
 
 int directory_get_suggestion(const struct query_in *in, const GetSuggestionRequest *req,

@@ -5,7 +5,6 @@
 #include "common/page.h"
 #include "services/directory/tables.h"
 
-
 /* One page of a table, in order of key. */
 static int list_words(const struct query_in *in, const struct table *t, const struct page *page,
                       const char *scope, void ***ret, size_t *ret_count, char **ret_next)
