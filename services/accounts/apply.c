@@ -178,6 +178,14 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
         return 0; /* for the gateway */
     case ACCOUNTS_EVENT_MAIL_QUEUED:
         return apply_mail_queued(wr, fact, e->mail_queued);
+    case ACCOUNTS_EVENT_ROLE_GRANTED:
+        return apply_role_granted(wr, fact, e->role_granted);
+    case ACCOUNTS_EVENT_ROLE_WITHDRAWN:
+        return apply_role_withdrawn(wr, e->role_withdrawn);
+    case ACCOUNTS_EVENT_ORGANISATION_CLAIMED:
+        return apply_organisation_claimed(wr, fact, e->organisation_claimed);
+    case ACCOUNTS_EVENT_CLAIM_CLOSED:
+        return apply_claim_closed(wr, fact, e->claim_closed);
     case ACCOUNTS_EVENT_NOT_SET:
     case ACCOUNTS_EVENT_SENTINEL:
         return -EBADMSG;

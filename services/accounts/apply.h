@@ -6,6 +6,12 @@ int apply_mail_queued(struct wr *wr, const struct fact *fact, const MailQueued *
 /* Takes away the mails that are sealed for the slot. */
 int apply_drop_mails(struct wr *wr, const char *slot) must_check;
 
+int apply_role_granted(struct wr *wr, const struct fact *fact, const RoleGranted *e) must_check;
+int apply_role_withdrawn(struct wr *wr, const RoleWithdrawn *e) must_check;
+int apply_organisation_claimed(struct wr *wr, const struct fact *fact,
+                               const OrganisationClaimed *e) must_check;
+int apply_claim_closed(struct wr *wr, const struct fact *fact, const ClaimClosed *e) must_check;
+
 /* Takes away all entries of an index that begin with the prefix; before that, `each` is told of them (NULL: nobody). */
 int apply_drop_prefix(struct wr *wr, const struct table *index, const struct key *prefix,
                       int (*each)(struct wr *wr, const struct key *k,

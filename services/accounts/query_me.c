@@ -10,21 +10,6 @@
 
 /* ---- the account ---- */
 
-static int show_role(const struct sealing *s, const char *person, const struct role_at *at,
-                     RoleHeld **ret)
-{
-    RoleHeld *shown = arena_alloc(s->arena, sizeof(*shown));
-    char *record = role_text(s->arena, at->role, at->scope);
-    if (!shown || !record)
-        return -ENOMEM;
-    *shown = (RoleHeld)ROLE_HELD_INIT;
-    shown->role = (Fokus__V1__Role)at->role;
-    shown->scope = at->scope;
-    shown->granted_ms = at->row->granted_ms;
-    *ret = shown;
-    return open_text(s, person, AT_REASON(record), at->row->sealed_reason, &shown->reason);
-}
-
 int accounts_get_me(const struct query_in *in, const GetMeRequest *req, GetMeResponse *res,
                     struct status *status)
 {
@@ -50,7 +35,7 @@ int accounts_get_me(const struct query_in *in, const GetMeRequest *req, GetMeRes
     if (!res->roles)
         return -ENOMEM;
     for (; r == 0 && res->n_roles < n; res->n_roles++)
-        r = show_role(&SEALING(in), in->caller.id, &roles[res->n_roles], &res->roles[res->n_roles]);
+        r = role_show(&SEALING(in), in->caller.id, &roles[res->n_roles], &res->roles[res->n_roles]);
     return r;
 }
 

@@ -60,3 +60,17 @@ bool roles_are_trusted(const struct role_at *roles, size_t n)
     }
     return false;
 }
+
+int role_show(const struct sealing *s, const char *person, const struct role_at *at, RoleHeld **ret)
+{
+    RoleHeld *shown = arena_alloc(s->arena, sizeof(*shown));
+    char *record = role_text(s->arena, at->role, at->scope);
+    if (!shown || !record)
+        return -ENOMEM;
+    *shown = (RoleHeld)ROLE_HELD_INIT;
+    shown->role = (Fokus__V1__Role)at->role;
+    shown->scope = at->scope;
+    shown->granted_ms = at->row->granted_ms;
+    *ret = shown;
+    return open_text(s, person, AT_REASON(record), at->row->sealed_reason, &shown->reason);
+}

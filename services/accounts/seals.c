@@ -15,6 +15,12 @@ int seal_bytes(const struct sealing *s, const char *person, const struct seal_pl
     return r < 0 ? r : sealed_bytes(s->arena, s->key, at, plain, ret);
 }
 
+int seal_text(const struct sealing *s, const char *person, const struct seal_place *at,
+              const char *text, ProtobufCBinaryData *ret)
+{
+    return seal_bytes(s, person, at, slice_text(text), ret);
+}
+
 int seal_message(const struct sealing *s, const char *person, const struct seal_place *at,
                  const ProtobufCMessage *message, ProtobufCBinaryData *ret)
 {

@@ -19,10 +19,14 @@ struct sealing {
 #define AT_NETWORK(record) (&(struct seal_place) { "network", (record) })
 #define AT_MAIL(record)    (&(struct seal_place) { "mail", (record) })
 #define AT_REASON(record)  (&(struct seal_place) { "role_reason", (record) })
+#define AT_CLAIM(record)   (&(struct seal_place) { "claim", (record) })
+#define AT_ANSWER(record)  (&(struct seal_place) { "claim_answer", (record) })
 
 /* Seals for the person. 0; -ENOENT: there is no such person; -ENOMEM; else as vault_key() and seal_close(). */
 int seal_bytes(const struct sealing *s, const char *person, const struct seal_place *at,
                struct slice plain, ProtobufCBinaryData *ret) must_check;
+int seal_text(const struct sealing *s, const char *person, const struct seal_place *at,
+              const char *text, ProtobufCBinaryData *ret) must_check;
 int seal_message(const struct sealing *s, const char *person, const struct seal_place *at,
                  const ProtobufCMessage *message, ProtobufCBinaryData *ret) must_check;
 /* Opens. -ENOENT: the person is erased, though the snapshot may still hold her; else as vault_key() and seal_open(). */

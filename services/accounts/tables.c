@@ -22,14 +22,19 @@ INDEX(T_DEVICE_OF, "device_of");
 TABLE(T_LIMIT, "limit", limit_count);
 INDEX(T_LIMIT_ENDS, "limit_ends");
 TABLE(T_ROLE, "role", role_row);
+INDEX(T_ROLE_HOLDER, "role_holder");
+TABLE(T_CLAIM, "claim", claim_row);
+INDEX(T_CLAIM_OPEN, "claim_open");
+INDEX(T_CLAIM_OF, "claim_of");
 TABLE(T_MAIL, "mail", mail_row);
 INDEX(T_MAIL_DUE, "mail_due");
 INDEX(T_MAIL_OF, "mail_of");
 
 const struct table *const accounts_tables[] = {
-    &T_PERSON,       &T_SIGN_IN, &T_SIGN_IN_ENDS, &T_SESSION, &T_SESSION_OF,
-    &T_SESSION_ENDS, &T_DEVICE,  &T_DEVICE_OF,    &T_LIMIT,   &T_LIMIT_ENDS,
-    &T_ROLE,         &T_MAIL,    &T_MAIL_DUE,     &T_MAIL_OF, NULL,
+    &T_PERSON,       &T_SIGN_IN,     &T_SIGN_IN_ENDS, &T_SESSION,    &T_SESSION_OF,
+    &T_SESSION_ENDS, &T_DEVICE,      &T_DEVICE_OF,    &T_LIMIT,      &T_LIMIT_ENDS,
+    &T_ROLE,         &T_ROLE_HOLDER, &T_CLAIM,        &T_CLAIM_OPEN, &T_CLAIM_OF,
+    &T_MAIL,         &T_MAIL_DUE,    &T_MAIL_OF,      NULL,
 };
 
 /* Another number replays the log: to be raised with every change of the layout above or of apply. */
@@ -97,6 +102,18 @@ void role_key(const char *person, int role, const char *scope, struct key *ret)
 {
     *ret = KEY_INIT;
     key_text(key_u8(key_text(ret, person), (uint8_t)role), scope);
+}
+
+void role_holder_key(int role, const char *scope, const char *person, struct key *ret)
+{
+    *ret = KEY_INIT;
+    key_text(key_text(key_u8(ret, (uint8_t)role), scope), person);
+}
+
+void claim_of_key(const char *person, uint64_t number, struct key *ret)
+{
+    *ret = KEY_INIT;
+    key_u64(key_text(ret, person), number);
 }
 
 int scan_give_up(struct scan *s, int r)

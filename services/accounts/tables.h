@@ -22,12 +22,16 @@
  *   limit               (u8 kind, bytes keyed hash)     -> LimitCount
  *   limit_ends          (i64 ends, u8 kind, bytes hash) -> nothing
  *   role                (person, u8 role, scope)        -> RoleRow
+ *   role_holder         (u8 role, scope, person)        -> nothing
+ *   claim               (u64 number)                    -> ClaimRow
+ *   claim_open          (u64 number)                    -> nothing
+ *   claim_of            (person, u64 number)            -> nothing
  *   mail                (mail)                          -> MailRow
  *   mail_due            (i64 due, mail)                 -> nothing
  *   mail_of             (slot, mail)                    -> nothing */
 extern const struct table T_PERSON, T_SIGN_IN, T_SIGN_IN_ENDS, T_SESSION, T_SESSION_OF,
-    T_SESSION_ENDS, T_DEVICE, T_DEVICE_OF, T_LIMIT, T_LIMIT_ENDS, T_ROLE, T_MAIL, T_MAIL_DUE,
-    T_MAIL_OF;
+    T_SESSION_ENDS, T_DEVICE, T_DEVICE_OF, T_LIMIT, T_LIMIT_ENDS, T_ROLE, T_ROLE_HOLDER, T_CLAIM,
+    T_CLAIM_OPEN, T_CLAIM_OF, T_MAIL, T_MAIL_DUE, T_MAIL_OF;
 extern const struct table *const accounts_tables[];
 
 extern const struct service_def accounts_service;
@@ -53,6 +57,7 @@ enum { TOKEN_HASH_BYTES = CALLER_HASH_BYTES };
 
 /* A key of one text, of one run of bytes. */
 #define KEY_TEXT(text)   key_text(&KEY_INIT, (text))
+#define KEY_U64(number)  key_u64(&KEY_INIT, (number))
 #define KEY_BYTES(bytes) key_bytes(&KEY_INIT, (bytes).data, (bytes).len)
 
 /* What began and ends at these times counts now. Security: with both bounds, so that a clock that jumps back makes nothing last
@@ -80,6 +85,8 @@ void key_of_bytes(const char *owner, struct slice what, struct key *ret);
 void key_at(int64_t time_ms, const char *what, struct key *ret);
 void key_at_bytes(int64_t time_ms, struct slice what, struct key *ret);
 void role_key(const char *person, int role, const char *scope, struct key *ret);
+void role_holder_key(int role, const char *scope, const char *person, struct key *ret);
+void claim_of_key(const char *person, uint64_t number, struct key *ret);
 
 /* Ends a scan that met trouble and answers the trouble. */
 int scan_give_up(struct scan *s, int r);
