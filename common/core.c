@@ -536,3 +536,37 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
     else if (!call->takes_pieces && wire_pieces_len(&call->pieces) > 0 && !join_pieces(call))
         core_fail(call, ENOMEM, "joining the answer");
 }
+
+/* ---- preparing ---- */
+
+void core_prepare(struct core *c, const struct method *m, int64_t now_ms, struct service *service,
+                  struct core_call *call)
+{
+    if (!core_admit(c, m, now_ms, call))
+        return;
+    const void *request = protobuf_c_message_unpack(m->request, arena_pb(call->arena),
+                                                    call->body.len, call->body.data);
+    if (!request) {
+        core_fail(call, arena_failed(call->arena) ? ENOMEM : EBADMSG, "unpacking the request");
+        return;
+    }
+    const struct prepare_in in = {
+        .arena = call->arena,
+        .caller = call->caller,
+        .now_ms = now_ms,
+        .deadline_ms = call->deadline_ms,
+        .locale = call->locale,
+        .origin = &call->origin,
+        .vault = c->vault,
+        .key = call->key,
+        .service = service,
+    };
+    int r = m->prepare(&in, request, &call->prepared, &call->status);
+    if (call->key)
+        seal_key_wipe(call->key);
+    if (r < 0)
+        core_fail(call, -r, "the preparation");
+    else if (call->status.code != CODE_OK)
+        status_finish(&call->status);
+    call->is_prepared = call->status.code == CODE_OK;
+}

@@ -43,8 +43,8 @@ struct core_call {
     bool checked;                /* core_check() found the body good: it is not checked again */
     bool
         takes_pieces; /* of a query: the answer may come in pieces, which last as long as the snapshot */
-    struct seal_key
-        *key; /* of a query in a service with personal data: the thread's own; wiped afterwards */
+    struct seal_key *
+        key; /* of a query or a preparation with personal data: the thread's own; wiped afterwards */
     /* out */
     struct status status;
     struct slice reply;        /* packed response */
@@ -52,6 +52,8 @@ struct core_call {
     uint64_t
         log_sequence; /* a query: set before to what its snapshot shows, or 0 to have it read */
     bool repeated;
+    bool is_prepared;     /* by core_prepare() ... */
+    const void *prepared; /* ... which left this, in `arena` */
     struct session_change session;
     const char *failure; /* for the log line: why the machine failed; NULL when it did not */
 };
@@ -104,6 +106,11 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
                 struct arena *scratch, int64_t now_ms, struct service *service,
                 struct core_call *call);
 
+/* Checks a command that has a `prepare`, and runs that; in any thread but the writer's. Then the call is answered, with a refusal, or
+ * goes to core_commands(). */
+void core_prepare(struct core *c, const struct method *m, int64_t now_ms, struct service *service,
+                  struct core_call *call);
+
 /* Decides, appends and applies `n` commands in order in one transaction and one record, commits once. Every call gets its
  * answer; 0 unless the store is broken. If apply fails, the batch is redone one command at a time, so that only the culprit fails.
  * After a commit of unknown outcome the store is reopened and the log's end decides. If the store takes no writes,
@@ -133,6 +140,8 @@ enum core_tables {
     CORE_TABLES_TAKEN,   /* core_rebuild() is about to run, or does */
     CORE_TABLES_LOST, /* a rebuild failed or did not help; the next one is tried after some minutes */
 };
+/* Whether the failure means that tables are damaged; if so, notes it. Any thread may. */
+bool core_note_damage(struct core *c, int errnum);
 /* Any thread may ask. Writes into `ret_why`, unless they are sound, what is wrong and what is done about it. */
 enum core_tables core_tables_state(const struct core *c, char *ret_why, size_t room);
 /* The caller sees to it that core_rebuild() runs. */

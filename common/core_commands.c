@@ -158,6 +158,7 @@ static bool decide(struct batch *b, const struct method *m, struct core_call *ca
         .vault = b->c->vault,
         .key = b->c->key,
         .uncommitted = b->next_sequence != b->head.next_sequence,
+        .prepared = call->prepared,
     };
     int r = m->decide(&in, request, response, out);
     if (b->c->key)
@@ -422,7 +423,11 @@ static int admit_from(struct batch *b, size_t from)
         c->todo[i] = NULL;
         if (m && m->command) {
             call->log_sequence = 0;
-            if (core_admit(c, m, b->now_ms, call))
+            if (!core_admit(c, m, b->now_ms, call))
+                continue;
+            if (m->prepare && !call->is_prepared)
+                core_fail(call, EPROTO, "a long command that was not prepared");
+            else
                 c->todo[i] = m;
             continue;
         }

@@ -66,8 +66,6 @@ void core_fail(struct core_call *call, int errnum, const char *what);
 /* The same where it was met while reading tables: damage is noted, so that they are rebuilt. */
 void core_fail_reading(struct core *c, struct core_call *call, int errnum, const char *what);
 extern const char core_damaged_message[];
-/* Whether the failure means that tables are damaged; if so, notes it. */
-bool core_note_damage(struct core *c, int errnum);
 /* A zeroed message of the type, initialised; NULL past the arena's cap. */
 void *core_new_message(struct arena *arena, const ProtobufCMessageDescriptor *type) must_check;
 /* Packs the response into the call's arena. False: answered with resource_exhausted. */

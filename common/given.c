@@ -193,6 +193,12 @@ void when_with_key(struct caller who, const char *method, const void *request,
     struct err err = { "" };
 
     prepare(who, method, request, idempotency_key, true);
+    if (g.method->prepare)
+        core_prepare(g.core, g.method, g.now_ms, NULL, &g.call);
+    if (g.call.failure)
+        print_message("%s failed: %s\n", method, g.call.failure);
+    if (g.method->prepare && !g.call.is_prepared)
+        return;
     if (core_commands(g.core, calls, 1, g.now_ms, &g.ids, g.arena, &g.commit, &err) < 0)
         fail_msg("%s: %s", method, err.text);
     if (g.call.failure)
@@ -202,6 +208,58 @@ void when_with_key(struct caller who, const char *method, const void *request,
 void when(struct caller who, const char *method, const void *request)
 {
     when_with_key(who, method, request, "");
+}
+
+const char *given_home(void)
+{
+    return g.folder;
+}
+
+static void *next_effect(void)
+{
+    int64_t due_ms;
+    void *job = NULL;
+    struct rd *rd;
+
+    arena_reset(g.scratch);
+    assert_int_equal(rd_begin(core_store(g.core), g.scratch, &rd), 0);
+    const struct query_in in = {
+        .state = rd,
+        .arena = g.arena,
+        .caller = operator_caller(),
+        .now_ms = g.now_ms,
+        .locale = "sv",
+        .vault = core_vault(g.core),
+        .key = g.query_key,
+    };
+    int r = g.def->effect->next(&in, &job, &due_ms);
+    rd_end(rd);
+    assert_int_equal(r, 0);
+    return job;
+}
+
+size_t when_effects_run(void)
+{
+    static const atomic_bool stopping;
+    const struct effect_in in = {
+        .arena = g.arena,
+        .now_ms = g.now_ms,
+        .home = g.folder,
+        .vault = core_vault(g.core),
+        .key = g.query_key,
+        .stopping = &stopping,
+    };
+    size_t n = 0;
+
+    for (void *job; (job = next_effect()); n++) {
+        struct chore record = { 0 };
+        g.def->effect->carry_out(&in, job, &record);
+        if (!record.method)
+            fail_msg("an effect was not recorded");
+        when(operator_caller(), record.method, record.request);
+        then_ok();
+    }
+    return n;
 }
 
 static void *unpack_reply(void)

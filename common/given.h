@@ -67,6 +67,10 @@ struct seal_key *given_key(void);
 void when(struct caller who, const char *method, const void *request);
 void when_with_key(struct caller who, const char *method, const void *request,
                    const char *idempotency_key);
+/* Carries out what effects are due, each with the command that records it, until none is; returns how many that were. HOME is
+ * given_home(). */
+size_t when_effects_run(void);
+const char *given_home(void);
 /* Runs a query; the response in *ret lives until the end of the test. Refusals are looked at with then_refused(). */
 void ask(struct caller who, const char *method, const void *request, void *ret);
 

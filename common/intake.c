@@ -440,9 +440,21 @@ void intake_chore(struct service *s)
     intake_end_turn(s);
 }
 
+/* The preparing thread with the fewest, or the one for queries. */
+static struct pool_thread *pool_thread_for(struct service *s, const struct method *m)
+{
+    struct pool_thread *best = &s->pool[m->prepare ? 1 : 0];
+
+    for (size_t i = 2; m->prepare && i < s->n_pool; i++)
+        if (s->pool[i].waiting < best->waiting)
+            best = &s->pool[i];
+    return best;
+}
+
 static void queue_job(struct service *s, const struct asker *a, const struct wire_call *w)
 {
-    struct parcel *p = s->jobs_waiting < MAX_JOBS_WAITING ? parcel_new() : NULL;
+    struct pool_thread *t = pool_thread_for(s, a->method);
+    struct parcel *p = t->waiting < MAX_JOBS_WAITING ? parcel_new() : NULL;
 
     if (!p || !parcel_add(p, a, w, s->turn_ms)) {
         parcel_free(p);
@@ -451,7 +463,8 @@ static void queue_job(struct service *s, const struct asker *a, const struct wir
         return;
     }
     s->jobs_waiting++;
-    bus_give(s->pool, p);
+    t->waiting++;
+    bus_give(t->ours, p);
 }
 
 /* ---- frames ---- */
@@ -505,7 +518,7 @@ static void take_call(struct service *s, struct door *d, struct slice peer,
         answer_query(s, &a, w);
     else if (!may_queue(s, &a, w))
         return;
-    else if (a.method->command)
+    else if (a.method->command && !a.method->prepare)
         queue_command(s, &a, w);
     else
         queue_job(s, &a, w);
@@ -637,6 +650,8 @@ void intake_committed(struct service *s, struct commit *c)
     if (for_gateway) /* it reads what it may not be sent */
         stream_heartbeat(s->publisher, core_log_id(s->core), s->last_sequence);
     figures_published(s->figures, public_events);
+    if (s->def->effect)
+        effects_committed(s, c);
     commit_free(c);
 }
 
@@ -655,9 +670,18 @@ void intake_mend(struct service *s)
     bus_give(s->writer, p);
 }
 
-void intake_job_done(struct service *s, struct parcel *p)
+void intake_job_done(struct service *s, struct pool_thread *from, struct parcel *p)
 {
-    answer_parcel(s, p);
     s->jobs_waiting--;
+    from->waiting--;
+    if (p->first->call.is_prepared) {
+        s->commands_waiting++;
+        s->bytes_waiting += p->bytes;
+        bus_give(s->writer, p);
+        return;
+    }
+    if (!p->first->call.log_sequence)
+        p->first->call.log_sequence = s->last_sequence; /* refused before the state was looked at */
+    answer_parcel(s, p);
     parcel_free(p);
 }

@@ -1,10 +1,12 @@
 /* process.h - what the files of the running process share: service.c (start, loop, stop), intake.c (frames in, replies
- * out), workers.c (the writer and pool threads) and runtime.c (the methods every service has). Nobody else includes it.
+ * out), workers.c (the writer and pool threads), effects.c (the thread for effects) and runtime.c (the methods every service has). Nobody else includes it.
  *
  * Everything here belongs to the I/O thread. The other two threads get a parcel or give one back, and touch only what
  * is in it, the core, and their own end of the socket pair. */
 #pragma once
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,7 +21,8 @@ enum {
     MAX_PEER_ID = 255,
     MAX_COMMANDS_WAITING = 10000,
     MAX_BYTES_WAITING = 256 * 1024 * 1024,
-    MAX_JOBS_WAITING = 64,
+    MAX_JOBS_WAITING = 64, /* of one thread */
+    POOL_THREADS = 4,
     PARCEL_COMMANDS = 64, /* then the writer gets them, although the turn goes on */
     PARCEL_ARENA = 256 * 1024 * 1024,
     COMMIT_COMMANDS = 1024, /* a commit takes no further parcel once it holds so many */
@@ -57,14 +60,16 @@ struct command {
     char trace[TRACE_PARENT_CHARS + 1];
 };
 
-/* Commands of one turn, on their way to the writer and back. Or one long query, to the pool and back. */
+/* Commands of one turn, on their way to the writer and back. Or one long query, to the pool and back; or one long
+ * command, to the pool, to the writer and back. */
 struct parcel {
     struct parcel *next;
     struct arena *arena;
     struct command *first, **end;
     size_t n, bytes;
-    bool stop; /* no commands: the thread shall end */
-    bool mend; /* no commands: the writer shall rebuild damaged tables */
+    bool stop;   /* no commands: the thread shall end */
+    bool effect; /* one command, which the effects' thread waits for */
+    bool mend;   /* no commands: the writer shall rebuild damaged tables */
 };
 
 /* What the writer gives back. */
@@ -77,6 +82,24 @@ struct commit {
     char degraded[DEGRADED_CHARS]; /* empty: the store takes writes */
 };
 
+/* A thread for what takes long. The first answers long queries; the others prepare long commands, if the service has any: what waits
+ * for the network holds up nobody who only reads. */
+struct pool_thread {
+    struct service *s;
+    struct bus_socket *ours, *theirs;
+    size_t waiting;
+    pthread_t thread;
+};
+
+/* The thread that carries out effects (effects.c). */
+struct effects {
+    struct bus_socket *ours, *theirs;
+    int wake_fd;      /* an eventfd: something was committed, or `stop` */
+    atomic_bool stop; /* finish what is in hand */
+    bool running;     /* the loop's: its last parcel has not come yet */
+    pthread_t thread;
+};
+
 struct service {
     const struct service_def *def;
     struct core *core;
@@ -86,9 +109,11 @@ struct service {
     struct door call, admin;
     struct door own; /* without a socket: where the service's own commands come from */
     struct bus_socket *events;
-    struct bus_socket *writer, *pool;         /* our ends */
-    struct bus_socket *writer_end, *pool_end; /* theirs */
-    struct bus_message message;               /* the one being read */
+    struct bus_socket *writer, *writer_end; /* our end, its */
+    struct pool_thread pool[POOL_THREADS];
+    size_t n_pool;
+    struct effects effects;
+    struct bus_message message; /* the one being read */
 
     /* the turn's */
     int64_t turn_us, turn_ms; /* monotonic and wall clock at its start */
@@ -118,8 +143,8 @@ void intake_end_turn(struct service *s);
 void intake_committed(struct service *s, struct commit *c);
 /* Queues the command that the service gives itself, if there is one now. */
 void intake_chore(struct service *s);
-/* Answers a long query. */
-void intake_job_done(struct service *s, struct parcel *p);
+/* Answers a long query, or passes a prepared command on to the writer. */
+void intake_job_done(struct service *s, struct pool_thread *from, struct parcel *p);
 /* Has the writer rebuild the tables if somebody met damage. */
 void intake_mend(struct service *s);
 void door_close(struct door *d);
@@ -130,4 +155,17 @@ struct parcel *parcel_new(void);
 void parcel_free(struct parcel *p);
 void commit_free(struct commit *c);
 void *writer_run(void *service);
-void *pool_run(void *service);
+void *pool_run(void *pool_thread);
+
+/* ---- effects.c ---- */
+
+/* Its sockets and eventfd. */
+int effects_open(struct service *s, struct err *err) must_check;
+void effects_close(struct service *s);
+/* Passes on what the thread wants recorded. */
+void effects_turn(struct service *s);
+/* Takes its parcels out of the commit, for they are its own, and wakes it. */
+void effects_committed(struct service *s, struct commit *c);
+/* It ends after what it has in hand; its last parcel says so. */
+void effects_stop(struct service *s);
+void *effects_run(void *service);

@@ -231,6 +231,24 @@ static int open_caller_key(struct service *s, struct err *err)
     return r;
 }
 
+static int open_pair(struct service *s, size_t i, struct pool_thread *t, struct err *err)
+{
+    char endpoint[40];
+
+    t->s = s;
+    (void)snprintf(endpoint, sizeof(endpoint), "inproc://pool-%zu", i); /* fits */
+    int r = bus_bind(s->bus, BUS_PAIR, endpoint, 0, &t->ours, err);
+    return r == 0 ? bus_connect(s->bus, BUS_PAIR, endpoint, &t->theirs, err) : r;
+}
+
+static size_t pool_size(const struct contract *contract)
+{
+    for (size_t i = 0; i < contract->n_methods; i++)
+        if (contract->methods[i].prepare)
+            return POOL_THREADS;
+    return 1;
+}
+
 static int open_sockets(struct service *s, const struct options *o, struct err *err)
 {
     s->bus = bus_new();
@@ -245,10 +263,10 @@ static int open_sockets(struct service *s, const struct options *o, struct err *
         r = bus_bind(s->bus, BUS_PAIR, "inproc://writer", 0, &s->writer, err);
     if (r == 0)
         r = bus_connect(s->bus, BUS_PAIR, "inproc://writer", &s->writer_end, err);
-    if (r == 0)
-        r = bus_bind(s->bus, BUS_PAIR, "inproc://pool", 0, &s->pool, err);
-    if (r == 0)
-        r = bus_connect(s->bus, BUS_PAIR, "inproc://pool", &s->pool_end, err);
+    for (size_t i = 0; r == 0 && i < s->n_pool; i++)
+        r = open_pair(s, i, &s->pool[i], err);
+    if (r == 0 && s->def->effect)
+        r = effects_open(s, err);
     s->admin.admin = true;
     return r;
 }
@@ -330,13 +348,13 @@ static int open_publisher(struct service *s, struct err *err)
     return 0;
 }
 
-static int start_thread(pthread_t *ret, void *(*run)(void *), struct service *s, struct err *err)
+static int start_thread(pthread_t *ret, void *(*run)(void *), void *arg, struct err *err)
 {
     pthread_attr_t attributes;
 
     (void)pthread_attr_init(&attributes);                      /* cannot fail on Linux */
     (void)pthread_attr_setstacksize(&attributes, STACK_BYTES); /* a valid size */
-    int r = pthread_create(ret, &attributes, run, s);
+    int r = pthread_create(ret, &attributes, run, arg);
     (void)pthread_attr_destroy(&attributes); /* cannot fail on Linux */
     return r ? err_set(err, r, "cannot start a thread: %s", strerror(r)) : 0;
 }
@@ -397,6 +415,8 @@ static void begin_drain(struct loop *l)
         return;
     intake_chore(l->s);
     l->s->drain_until_us = clock_us() + DRAIN_MS * 1000;
+    if (l->s->effects.running)
+        effects_stop(l->s);
     (void)notify_send("STOPPING=1\nSTATUS=finishing what was begun"); /* as above */
     trace_log(TRACE_INFO, "stopping", NULL);
 }
@@ -409,8 +429,9 @@ static void take_commits(struct service *s)
 
 static void take_jobs(struct service *s)
 {
-    for (struct parcel *p; (p = bus_take(s->pool));)
-        intake_job_done(s, p);
+    for (size_t i = 0; i < s->n_pool; i++)
+        for (struct parcel *p; (p = bus_take(s->pool[i].ours));)
+            intake_job_done(s, &s->pool[i], p);
 }
 
 static void check_drained(struct loop *l)
@@ -421,7 +442,8 @@ static void check_drained(struct loop *l)
         return;
     char why[DEGRADED_CHARS];
     bool mending = core_tables_state(s->core, why, sizeof(why)) == CORE_TABLES_TAKEN;
-    l->drained = s->commands_waiting == 0 && s->jobs_waiting == 0 && !mending;
+    l->drained =
+        s->commands_waiting == 0 && s->jobs_waiting == 0 && !s->effects.running && !mending;
     l->stop = l->drained || clock_us() >= s->drain_until_us;
 }
 
@@ -432,24 +454,40 @@ static void ignore_subscriptions(struct service *s)
         ;
 }
 
+static bool any_readable(const struct bus_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (items[i].readable)
+            return true;
+    return false;
+}
+
 static void run_loop(struct loop *l)
 {
     struct service *s = l->s;
-    struct bus_item items[] = {
+    struct bus_item items[5 + POOL_THREADS + 1] = {
         { .socket = s->writer }, { .socket = s->call.socket }, { .socket = s->admin.socket },
-        { .socket = s->events }, { .socket = s->pool },        { .fd = l->signals },
+        { .socket = s->events }, { .fd = l->signals },
     };
+    size_t n = 5;
+
+    for (size_t i = 0; i < s->n_pool; i++)
+        items[n++].socket = s->pool[i].ours;
+    if (s->def->effect)
+        items[n++].socket = s->effects.ours;
 
     while (!l->stop) {
-        int r = bus_poll(items, ARRAY_LEN(items), wait_ms(l));
+        int r = bus_poll(items, n, wait_ms(l));
         s->turn_us = s->now_us = clock_us();
         s->turn_ms = wall_ms();
         if (r > 0) {
             /* Asking a socket where nothing waits is a system call. */
             if (items[0].readable)
                 take_commits(s);
-            if (items[4].readable)
+            if (any_readable(items + 5, s->n_pool))
                 take_jobs(s);
+            if (s->def->effect && items[n - 1].readable)
+                effects_turn(s);
             if (items[1].readable)
                 intake_turn(s, &s->call);
             if (items[2].readable)
@@ -457,7 +495,7 @@ static void run_loop(struct loop *l)
             intake_end_turn(s);
             if (items[3].readable)
                 ignore_subscriptions(s);
-            if (items[5].readable)
+            if (items[4].readable)
                 begin_drain(l);
         }
         intake_mend(s);
@@ -509,12 +547,20 @@ static int serve(struct service *s, const struct options *o, int signals, struct
         .watchdog_us = now_us,
         .watchdog_every_us = notify_watchdog_ms() * 1000,
     };
-    pthread_t writer, pool;
+    pthread_t writer;
+    size_t n_started = 0;
 
     int r = start_thread(&writer, writer_run, s, err);
     if (r < 0)
         return r;
-    r = start_thread(&pool, pool_run, s, err);
+    while (r == 0 && n_started < s->n_pool) {
+        r = start_thread(&s->pool[n_started].thread, pool_run, &s->pool[n_started], err);
+        n_started += r == 0;
+    }
+    if (r == 0 && s->def->effect) {
+        r = start_thread(&s->effects.thread, effects_run, s, err);
+        s->effects.running = r == 0;
+    }
     if (r == 0) {
         say_ready(s, o);
         run_loop(&l);
@@ -523,11 +569,16 @@ static int serve(struct service *s, const struct options *o, int signals, struct
         trace_log(TRACE_WARNING, "stopped before everything was finished", NULL);
         _exit(0); /* a thread is still at work: its memory cannot be given back under it */
     }
-    if (!stop_thread(s->writer) || (r == 0 && !stop_thread(s->pool)))
+    if (r == 0 && s->def->effect)
+        (void)pthread_join(s->effects.thread, NULL); /* made above, and told to end */
+    if (!stop_thread(s->writer))
         _exit(1);                     /* without memory for a goodbye */
     (void)pthread_join(writer, NULL); /* made above */
-    if (r == 0)
-        (void)pthread_join(pool, NULL); /* made above */
+    for (size_t i = 0; i < n_started; i++) {
+        if (!stop_thread(s->pool[i].ours))
+            _exit(1);                                /* likewise */
+        (void)pthread_join(s->pool[i].thread, NULL); /* made above */
+    }
     take_commits(s);
     take_jobs(s);
     return r;
@@ -543,8 +594,11 @@ static void close_service(struct service *s)
     bus_close(s->events);
     bus_close(s->writer_end);
     bus_close(s->writer);
-    bus_close(s->pool_end);
-    bus_close(s->pool);
+    effects_close(s);
+    for (size_t i = 0; i < s->n_pool; i++) {
+        bus_close(s->pool[i].theirs);
+        bus_close(s->pool[i].ours);
+    }
     bus_free(s->bus);
     core_close(s->core);
     seal_key_free(s->key);
@@ -598,7 +652,7 @@ int service_main(const struct service_def *def, int argc, char **argv)
     if (code >= 0)
         return code;
     trace_init(def->name);
-    /* Hints. Three threads need no arena each; and a large answer's memory is kept for the next one: memory that comes
+    /* Hints. A few threads need no arena each; and a large answer's memory is kept for the next one: memory that comes
      * fresh from the system costs more than filling it. */
     (void)mallopt(M_ARENA_MAX, 2);
     (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
@@ -611,6 +665,7 @@ int service_main(const struct service_def *def, int argc, char **argv)
         return 1;
     }
     s->def = def;
+    s->n_pool = pool_size(def->contract);
     s->started_ms = wall_ms();
 
     int r = run(s, &o, signals, &err);

@@ -11,6 +11,7 @@
  * Handlers return 0 for an answer (success or refusal) and a negative errno for a failure of the machine. */
 #pragma once
 #include <protobuf-c/protobuf-c.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,7 +38,21 @@ struct decide_in {
     /* Of a service with personal data, else NULL. The key is for vault_key() and vault_find(); it is wiped afterwards. */
     struct vault *vault;
     struct seal_key *key;
-    bool uncommitted; /* events of the same commit came before */
+    bool uncommitted;     /* events of the same commit came before */
+    const void *prepared; /* by a long command's NAME_prepare_METHOD(), else NULL */
+};
+
+/* What goes before the decision of a long command, in a thread of its own: slow hashing, asking another service or the network. No
+ * state: what was true then may not be when it is decided. Done anew when a call is repeated. */
+struct prepare_in {
+    struct arena *arena; /* for what is prepared; lives until the answer */
+    struct caller caller;
+    int64_t now_ms, deadline_ms; /* when nobody waits any longer; 0: never */
+    const char *locale;
+    const struct origin *origin; /* as in decide_in */
+    struct vault *vault;         /* likewise, to read from only */
+    struct seal_key *key;
+    struct service *service; /* for peers.h; NULL without a process */
 };
 
 struct wire_pieces;
@@ -134,6 +149,9 @@ struct method {
     uint32_t roles;       /* bit (1 << fokus.v1.Role) */
     uint32_t scope_field; /* number of the request's field that holds a role's scope; 0: none */
     const ProtobufCMessageDescriptor *request, *response;
+    /* Of a command that is long: runs first. A refusal ends the call. */
+    int (*prepare)(const struct prepare_in *, const void *request, const void **ret_prepared,
+                   struct status *);
     int (*decide)(const struct decide_in *, const void *request, void *response, struct outcome *);
     int (*query)(const struct query_in *, const void *request, void *response, struct status *);
 };
@@ -162,6 +180,30 @@ struct chore {
     const ProtobufCMessage *request;
 };
 
+/* What an effect is carried out with: no state, and as long as it takes. */
+struct effect_in {
+    struct arena *arena; /* lives until the effect is recorded */
+    int64_t now_ms;
+    const char *home;
+    struct vault *vault; /* as in query_in */
+    struct seal_key *key;
+    struct service *service;     /* for peers.h; NULL without a process */
+    const atomic_bool *stopping; /* the process shall end: whatever waits looks at it */
+};
+
+/* What a service does to the world outside (mail, webhooks), driven by tables that its events fill: an outbox. A thread of its own
+ * looks for the next thing due, does it, gives the command that records how it went, and looks again when that is
+ * committed: what was recorded is not done again, what was done and not recorded (a kill between) is. When a record cannot be
+ * made, nothing further is done until it is. */
+struct effect {
+    /* Finds the next thing due, in a snapshot: *ret_job is what carry_out() needs, in in->arena, the state is gone by then. NULL:
+     * nothing is due before *ret_due_ms (INT64_MAX: never) or before something is committed. 0 or a negative errno. */
+    int (*next)(const struct query_in *in, void **ret_job, int64_t *ret_due_ms);
+    /* Does it. Always gives a command of the service's own (AUDIENCE_OPERATOR, not a long one), after which the thing is no longer
+     * due, or not yet again. */
+    void (*carry_out)(const struct effect_in *in, void *job, struct chore *ret);
+};
+
 /* A service: filled in its main.c. */
 struct service_def {
     const char *name; /* "directory": names the binary, the sockets and the topics */
@@ -179,6 +221,7 @@ struct service_def {
     /* Of the service that signs people in: RuntimeService/ResolveCaller, with its request and response; NULL: it is unimplemented. */
     int (*resolve)(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
                    Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status);
+    const struct effect *effect; /* NULL: none */
     /* It keeps personal data: it has a vault, and the two fields in decide_in and query_in. */
     bool personal;
     /* Of a service with personal data: 0 if the tables know this person; -ENOENT: no such person, or erased; else a failure. Asked

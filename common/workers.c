@@ -1,4 +1,4 @@
-/* workers.c - the two threads beside the loop: the writer, where commits happen, and the pool of one, for what takes long.
+/* workers.c - the threads beside the loop: the writer, where commits happen, and the pool, for what takes long.
  *
  * The writer takes everything that waits, decides and commits it at once, and gives it back with its replies: whoever
  * came while a commit ran is in the next one, and whoever comes while commands are decided is still in theirs. After a large commit more callers are about to send, so it gathers a
@@ -218,6 +218,11 @@ static void run_job(struct service *s, struct command *job, struct arena *scratc
 {
     struct rd *state;
 
+    job->call.key = key;
+    if (job->method->prepare) {
+        core_prepare(s->core, job->method, wall_ms(), s, &job->call);
+        return;
+    }
     int r = rd_begin(core_store(s->core), scratch, &state);
     if (r < 0) {
         job->call.status = (struct status) { .arena = job->call.arena };
@@ -225,22 +230,22 @@ static void run_job(struct service *s, struct command *job, struct arena *scratc
                       "The service cannot read its store right now. Try again.");
         return;
     }
-    job->call.key = key;
     core_query(s->core, job->method, state, scratch, wall_ms(), s, &job->call);
     rd_end(state);
 }
 
-void *pool_run(void *service)
+void *pool_run(void *pool_thread)
 {
-    struct service *s = service;
+    struct pool_thread *t = pool_thread;
+    struct service *s = t->s;
     struct arena *scratch = arena_new(CORE_CALL_ARENA);
     struct seal_key *key = s->def->personal ? seal_key_new() : NULL;
 
     for (bool stop = !scratch || (s->def->personal && !key); !stop;) {
-        struct bus_item item = { .socket = s->pool_end };
+        struct bus_item item = { .socket = t->theirs };
         if (bus_poll(&item, 1, -1) < 0)
             continue; /* interrupted */
-        for (struct parcel *p; !stop && (p = bus_take(s->pool_end));) {
+        for (struct parcel *p; !stop && (p = bus_take(t->theirs));) {
             stop = p->stop;
             if (stop) {
                 parcel_free(p);
@@ -248,7 +253,7 @@ void *pool_run(void *service)
             }
             run_job(s, p->first, scratch, key);
             arena_reset(scratch);
-            bus_give(s->pool_end, p);
+            bus_give(t->theirs, p);
         }
     }
     seal_key_free(key);

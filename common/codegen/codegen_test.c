@@ -47,6 +47,26 @@ int sample_get_thing(const struct query_in *in, const GetThingRequest *req, GetT
     return req->which_case == GET_THING_REQUEST_WHICH_NUMBER ? -EIO : 0;
 }
 
+int sample_prepare_weigh_thing(const struct prepare_in *in, const WeighThingRequest *req,
+                               const void **ret_prepared, struct status *status)
+{
+    static const uint64_t grams = 7;
+
+    (void)in;
+    (void)status;
+    *ret_prepared = req->slug[0] ? &grams : NULL;
+    return 0;
+}
+
+int sample_weigh_thing(const struct decide_in *in, const WeighThingRequest *req,
+                       WeighThingResponse *res, struct outcome *out)
+{
+    (void)req;
+    (void)out;
+    res->grams = *(const uint64_t *)in->prepared;
+    return 0;
+}
+
 int sample_clear_things(const struct decide_in *in, const Google__Protobuf__Empty *req,
                         Google__Protobuf__Empty *res, struct outcome *out)
 {
@@ -81,8 +101,10 @@ static void methods_carry_their_options(void **state)
     const struct method *clear = method("fokus.sample.v1.SampleService/ClearThings");
 
     (void)state;
-    assert_int_equal(sample_contract.n_methods, 3);
+    assert_int_equal(sample_contract.n_methods, 4);
     assert_true(add->command && !add->long_running && add->decide && !add->query);
+    assert_null(add->prepare);
+    assert_null(get->prepare);
     assert_int_equal(add->audience, FOKUS__V1__AUDIENCE__AUDIENCE_ROLE);
     assert_int_equal(add->roles,
                      1U << FOKUS__V1__ROLE__ROLE_EDITOR | 1U << FOKUS__V1__ROLE__ROLE_JURY);
@@ -94,6 +116,22 @@ static void methods_carry_their_options(void **state)
     assert_true(clear->command);
     assert_int_equal(clear->audience, 0);
     assert_ptr_equal(clear->request, &google__protobuf__empty__descriptor);
+}
+
+static void a_long_command_is_prepared_and_then_decided(void **state)
+{
+    const struct method *weigh = method("fokus.sample.v1.SampleService/WeighThing");
+    WeighThingRequest req = WEIGH_THING_REQUEST_INIT;
+    WeighThingResponse res = WEIGH_THING_RESPONSE_INIT;
+    struct decide_in in = { 0 };
+    struct outcome out = { 0 };
+
+    (void)state;
+    req.slug = "stone";
+    assert_true(weigh->command && weigh->long_running && weigh->decide && !weigh->query);
+    assert_int_equal(weigh->prepare(&(struct prepare_in) { 0 }, &req, &in.prepared, NULL), 0);
+    assert_int_equal(weigh->decide(&in, &req, &res, &out), 0);
+    assert_int_equal(res.grams, 7);
 }
 
 static void events_are_indexed_by_arm(void **state)
@@ -370,6 +408,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(methods_carry_their_options),
+        cmocka_unit_test(a_long_command_is_prepared_and_then_decided),
         cmocka_unit_test(events_are_indexed_by_arm),
         cmocka_unit_test(a_command_emits_through_its_thunk),
         cmocka_unit_test(an_event_past_the_arenas_cap_is_a_failure),

@@ -69,6 +69,11 @@ static void write_prototypes(struct buf *b, const struct model *m, const FilePro
                    lower_snake(method->name), command ? "decide_in" : "query_in",
                    type_name(m, file, method->input_type), type_name(m, file, method->output_type),
                    command ? "outcome *out" : "status *status");
+        if (command && method_rules(file, service, method).long_running)
+            buf_printf(b,
+                       "int %s_prepare_%s(const struct prepare_in *in, const %s *req, "
+                       "const void **ret_prepared,\n    struct status *status);\n",
+                       word, lower_snake(method->name), type_name(m, file, method->input_type));
     }
 }
 

@@ -17,6 +17,18 @@ static void write_thunk(struct buf *b, const struct model *m, const FileProto *f
                command ? "outcome *out" : "status *status", name, command ? "out" : "status");
 }
 
+/* What a long command does first. */
+static void write_prepare_thunk(struct buf *b, const FileProto *file, const MethodProto *method)
+{
+    const char *word = package_word(file->package), *name = lower_snake(method->name);
+
+    buf_printf(b,
+               "\nstatic int %s_%s_prepare_thunk(const struct prepare_in *in, const void *req,\n"
+               "    const void **ret_prepared, struct status *status)\n"
+               "{\n    return %s_prepare_%s(in, req, ret_prepared, status);\n}\n",
+               word, name, word, name);
+}
+
 /* The number of the request's field that holds the scope; 0 for none. */
 static int scope_field(const struct model *m, const FileProto *file, const MethodProto *method,
                        const struct method_rules *rules)
@@ -41,9 +53,12 @@ static void write_methods(struct buf *b, const struct model *m, const FileProto 
     const ServiceProto *service = file->service[0];
     const char *word = package_word(file->package);
 
-    for (size_t i = 0; i < service->n_method; i++)
-        write_thunk(b, m, file, service->method[i],
-                    method_rules(file, service, service->method[i]).command);
+    for (size_t i = 0; i < service->n_method; i++) {
+        struct method_rules rules = method_rules(file, service, service->method[i]);
+        write_thunk(b, m, file, service->method[i], rules.command);
+        if (rules.command && rules.long_running)
+            write_prepare_thunk(b, file, service->method[i]);
+    }
     buf_printf(b, "\nstatic const struct method methods[] = {\n");
     for (size_t i = 0; i < service->n_method; i++) {
         const MethodProto *method = service->method[i];
@@ -56,6 +71,9 @@ static void write_methods(struct buf *b, const struct model *m, const FileProto 
                    scope_field(m, file, method, &rules));
         buf_printf(b, "      .request = &%s__descriptor,\n      .response = &%s__descriptor,\n",
                    pb_function(method->input_type), pb_function(method->output_type));
+        if (rules.command && rules.long_running)
+            buf_printf(b, "      .prepare = %s_%s_prepare_thunk,\n", word,
+                       lower_snake(method->name));
         buf_printf(b, "      .%s = %s_%s_thunk },\n", rules.command ? "decide" : "query", word,
                    lower_snake(method->name));
     }

@@ -1,5 +1,6 @@
 /* decide.c - the toy's commands. */
 #include <errno.h>
+#include <sodium.h>
 #include <string.h>
 
 #include "tests/letters/tables.h"
@@ -124,4 +125,72 @@ int letters_erase_writer(const struct decide_in *in, const EraseWriterRequest *r
     erased->writer = req->writer;
     r = outcome_erase_person(out, req->writer);
     return r < 0 ? r : emit_writer_erased(out, req->writer, erased);
+}
+
+/* ---- letters ---- */
+
+enum { STAMP_BYTES = 32, AGAIN_MS = 1000 };
+
+/* The stamp: what only this service can make of the text, and what takes long in a real one. */
+int letters_prepare_write_letter(const struct prepare_in *in, const WriteLetterRequest *req,
+                                 const void **ret_prepared, struct status *status)
+{
+    uint8_t key[32], *stamp = arena_alloc(in->arena, STAMP_BYTES);
+
+    if (!stamp)
+        return -ENOMEM;
+    if (strcmp(req->text, "fails") == 0)
+        return -EIO;
+    if (strcmp(req->text, "unfit") == 0)
+        return status_refuse(status, CODE_FAILED_PRECONDITION, "This cannot be stamped.");
+    int r = vault_derive(in->vault, "stamp", key);
+    if (r < 0)
+        return r;
+    (void)crypto_generichash(stamp, STAMP_BYTES, (const uint8_t *)req->text, strlen(req->text), key,
+                             sizeof(key)); /* the sizes are right */
+    *ret_prepared = stamp;
+    return 0;
+}
+
+int letters_write_letter(const struct decide_in *in, const WriteLetterRequest *req,
+                         WriteLetterResponse *res, struct outcome *out)
+{
+    LetterWritten *written = arena_alloc(in->arena, sizeof(*written));
+    char *id = arena_alloc(in->arena, ID_CHARS + 1);
+    Writer *writer;
+
+    int r = written && id ? find_or_refuse(in, req->writer, &writer, out) : -ENOMEM;
+    if (r < 0 || !writer)
+        return r;
+    *written = (LetterWritten)LETTER_WRITTEN_INIT;
+    id_next(in->ids, in->now_ms, id);
+    written->letter = res->letter = id;
+    written->writer = req->writer;
+    written->stamp = (ProtobufCBinaryData) { STAMP_BYTES, (uint8_t *)in->prepared };
+    res->stamp = written->stamp;
+    const struct seal_place place = letters_text(id);
+    r = sealed_text(in->arena, in->key, &place, req->text, &written->text);
+    return r < 0 ? r : emit_letter_written(out, id, written);
+}
+
+int letters_record_posted(const struct decide_in *in, const RecordPostedRequest *req,
+                          RecordPostedResponse *res, struct outcome *out)
+{
+    LetterPosted *posted = arena_alloc(in->arena, sizeof(*posted));
+    LetterLost *lost = arena_alloc(in->arena, sizeof(*lost));
+    Letter *letter;
+
+    (void)res; /* has no fields */
+    int r = posted && lost ? letter_find(in->state, req->writer, req->letter, &letter) : -ENOMEM;
+    if (r == -ENOENT || (r == 0 && letter->due_ms == 0))
+        return 0;
+    if (r < 0)
+        return r;
+    *posted = (LetterPosted)LETTER_POSTED_INIT;
+    *lost = (LetterLost)LETTER_LOST_INIT;
+    posted->letter = lost->letter = req->letter;
+    posted->writer = lost->writer = req->writer;
+    lost->due_ms = in->now_ms + AGAIN_MS;
+    return req->arrived ? emit_letter_posted(out, req->letter, posted)
+                        : emit_letter_lost(out, req->letter, lost);
 }

@@ -60,3 +60,23 @@ int letters_count_writers(const struct query_in *in, const CountWritersRequest *
     int end = scan_end(&s);
     return r < 0 ? r : end;
 }
+
+enum { MAX_LETTERS = 1000 };
+
+int letters_list_letters(const struct query_in *in, const ListLettersRequest *req,
+                         ListLettersResponse *res, struct status *status)
+{
+    struct key prefix = KEY_INIT;
+    struct scan s;
+    int r = 0;
+
+    (void)status; /* no letters are an answer */
+    res->letters = arena_calloc(in->arena, MAX_LETTERS, sizeof(*res->letters));
+    if (!res->letters)
+        return -ENOMEM;
+    for (scan_prefix(&s, in->state, &letters_table, key_text(&prefix, req->writer));
+         r == 0 && res->n_letters < MAX_LETTERS && scan_next(&s);)
+        r = scan_message(&s, &res->letters[res->n_letters++]);
+    int end = scan_end(&s);
+    return r < 0 ? r : end;
+}

@@ -1,5 +1,6 @@
 /* rules_test.c - the toy with personal data in given/when/then: what a decision does to the vault, and what comes of it. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/given.h"
@@ -200,6 +201,109 @@ TEST(a_query_may_open_many_persons_values)
     ask(anonymous(), "CountWriters", &req, &res);
     assert_int_equal(res->writers, 2);
     assert_int_equal(res->readable, 2);
+}
+
+/* ---- letters: prepared, and posted ---- */
+
+static void when_written(const char *writer, const char *text)
+{
+    WriteLetterRequest req = WRITE_LETTER_REQUEST_INIT;
+
+    req.writer = (char *)writer;
+    req.text = (char *)text;
+    when(anonymous(), "WriteLetter", &req);
+}
+
+/* What lies in the post, "" for nothing. */
+static const char *posted(const char *letter)
+{
+    static char text[4096];
+    char path[200];
+
+    (void)snprintf(path, sizeof(path), "%s/post/%s", given_home(), letter);
+    FILE *f = fopen(path, "r");
+    text[f ? fread(text, 1, sizeof(text) - 1, f) : 0] = '\0';
+    if (f)
+        (void)fclose(f); /* only read */
+    return text;
+}
+
+static const Letter *letter_of(const char *writer)
+{
+    ListLettersRequest req = LIST_LETTERS_REQUEST_INIT;
+    const ListLettersResponse *res;
+
+    req.writer = (char *)writer;
+    ask(anonymous(), "ListLetters", &req, &res);
+    return res->n_letters ? res->letters[0] : NULL;
+}
+
+TEST(a_long_command_is_decided_with_what_was_prepared)
+{
+    const char *id = registered("siv@post.example");
+
+    when_written(id, "Dear all");
+    const WriteLetterResponse *res = then_response();
+    const LettersEvent *e = then_event(0, "LetterWritten");
+    assert_int_equal(e->letter_written->stamp.len, 32);
+    assert_memory_equal(e->letter_written->stamp.data, res->stamp.data, 32);
+    when_written(id, "Dear all");
+    assert_memory_equal(((const WriteLetterResponse *)then_response())->stamp.data, res->stamp.data,
+                        32);
+}
+
+TEST(what_cannot_be_prepared_is_not_decided)
+{
+    const char *id = registered("siv@post.example");
+
+    when_written(id, "unfit");
+    then_refused(CODE_FAILED_PRECONDITION);
+    then_no_event();
+    when_written(id, "fails");
+    then_refused(CODE_UNAVAILABLE);
+    when_written(id, "");
+    then_violation("text");
+    when_written(someone, "Dear all");
+    then_refused(CODE_NOT_FOUND);
+}
+
+TEST(an_effect_is_carried_out_once_and_recorded)
+{
+    const char *id = registered("siv@post.example");
+
+    when_written(id, "Dear all");
+    const char *letter = ((const WriteLetterResponse *)then_response())->letter;
+    assert_int_equal(when_effects_run(), 1);
+    then_event(0, "LetterPosted");
+    assert_string_equal(posted(letter), "siv@post.example: Dear all\n");
+    assert_int_equal(letter_of(id)->due_ms, 0);
+    assert_int_equal(when_effects_run(), 0);
+}
+
+TEST(an_effect_that_failed_is_tried_when_it_is_due_again)
+{
+    const char *id = registered("siv@post.example");
+
+    when_written(id, "lost");
+    const char *letter = ((const WriteLetterResponse *)then_response())->letter;
+    assert_int_equal(when_effects_run(), 1);
+    then_event(0, "LetterLost");
+    assert_string_equal(posted(letter), "");
+    assert_int_equal(when_effects_run(), 0);
+    given_time_passes(1000);
+    assert_int_equal(when_effects_run(), 1);
+    assert_string_equal(posted(letter), "siv@post.example: lost\n");
+    assert_int_equal(letter_of(id)->tries, 2);
+}
+
+TEST(whoever_is_erased_has_nothing_posted)
+{
+    const char *id = registered("siv@post.example");
+
+    when_written(id, "Dear all");
+    when_erased(id);
+    assert_null(letter_of(id));
+    assert_int_equal(when_effects_run(), 0);
 }
 
 TESTS(&letters_service)

@@ -4,10 +4,23 @@
 #include <string.h>
 
 const struct table writers_table = { "writers", WRITER_DESCRIPTOR };
+const struct table letters_table = { "letters", LETTER_DESCRIPTOR };
+const struct table outbox_table = { "outbox", NULL };
 const struct seal_place letters_address = { "address", "" };
 const struct seal_place letters_name = { "name", "" };
 
-static const struct table *const tables[] = { &writers_table, NULL };
+static const struct table *const tables[] = { &writers_table, &letters_table, &outbox_table, NULL };
+
+/* Each letter's own, so that none can be put in another's place. */
+struct seal_place letters_text(const char *letter)
+{
+    return (struct seal_place) { "text", letter };
+}
+
+struct key *letter_key(struct key *k, const char *writer, const char *letter)
+{
+    return key_text(key_text(k, writer), letter);
+}
 
 static int writer_exists(const struct rd *rd, const char *person)
 {
@@ -22,6 +35,7 @@ const struct service_def letters_service = {
     .contract = &letters_contract,
     .tables = tables,
     .apply = letters_apply,
+    .effect = &letters_posting,
     .personal = true,
     .exists = writer_exists,
 };
@@ -31,6 +45,13 @@ int writer_find(const struct rd *rd, const char *id, Writer **ret)
     struct key k = KEY_INIT;
 
     return rd_get(rd, &writers_table, key_text(&k, id), ret);
+}
+
+int letter_find(const struct rd *rd, const char *writer, const char *id, Letter **ret)
+{
+    struct key k = KEY_INIT;
+
+    return rd_get(rd, &letters_table, letter_key(&k, writer, id), ret);
 }
 
 int writer_with_address(const struct rd *rd, struct arena *arena, struct vault *vault,

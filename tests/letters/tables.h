@@ -1,6 +1,8 @@
 /* tables.h - the toy's tables and the service itself.
  *
- *   writers  (id)   -> Writer
+ *   writers  (id)                      -> Writer
+ *   letters  (writer, id)              -> Letter
+ *   outbox   (due ms, writer, letter)  -> nothing: letters that are not posted
  */
 #pragma once
 #include "common/sealed.h"
@@ -9,14 +11,18 @@
 
 enum { KIND_ADDRESS = 1 }; /* of look-ups */
 
-extern const struct table writers_table;
+extern const struct table writers_table, letters_table, outbox_table;
+extern const struct effect letters_posting;
 extern const struct service_def letters_service;
 
 /* Where the sealed fields stand. */
 extern const struct seal_place letters_address, letters_name;
+struct seal_place letters_text(const char *letter);
 
 /* 0, -ENOENT or a failure. */
 int writer_find(const struct rd *rd, const char *id, Writer **ret) must_check;
+int letter_find(const struct rd *rd, const char *writer, const char *id, Letter **ret) must_check;
+struct key *letter_key(struct key *k, const char *writer, const char *letter);
 /* The writer whom this address finds, compared with what is sealed for her; her key is in `key` then. 0, -ENOENT or a failure.
  * *ret_stale is somebody whom the vault gives for it although her address is another one, else NULL. */
 int writer_with_address(const struct rd *rd, struct arena *arena, struct vault *vault,
