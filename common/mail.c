@@ -21,8 +21,7 @@
 enum {
     LINE_CHARS =
         76, /* of quoted-printable (RFC 2045, 6.7) and of lines with encoded words (RFC 2047, 2) */
-    ENCODED_CHARS = 75, /* of one encoded word */
-    QUOTED_CHARS = 60,  /* of a name in quotes, which cannot be folded everywhere */
+    QUOTED_CHARS = 60, /* of a name in quotes, which cannot be folded everywhere */
     FIELD_CHARS = 40,
 };
 
@@ -194,26 +193,25 @@ static bool is_plain_in_word(char c)
            strchr("!*+-/", c);
 }
 
-/* Encoded words, whole characters in each, on lines of their own but for the first, which stands at `column`. Returns the column
- * after them. */
+/* Encoded words, whole characters in each, on lines of their own but for the first, which stands at `column`. Something is before
+ * each on its line, so that none is longer than the 75 characters it may have. Returns the column after them. */
 static size_t write_encoded(struct buf *b, const char *text, size_t column)
 {
     static const char begin[] = "=?utf-8?Q?", end[] = "?=";
-    size_t word = 0; /* characters of the one that is open */
+    bool open = false;
 
     while (*text) {
         size_t n = char_len(text);
         size_t need = n == 1 && (is_plain_in_word(*text) || *text == ' ') ? 1 : 3 * n;
-        if (word && (word + need + strlen(end) > ENCODED_CHARS ||
-                     column + need + strlen(end) > LINE_CHARS)) {
+        if (open && column + need + strlen(end) > LINE_CHARS) {
             buf_append_str(b, "?=\r\n ");
             column = 1;
-            word = 0;
+            open = false;
         }
-        if (!word) {
+        if (!open) {
             buf_append_str(b, begin);
-            word = strlen(begin);
-            column += word;
+            column += strlen(begin);
+            open = true;
         }
         if (need > 1)
             for (size_t i = 0; i < n; i++)
@@ -221,7 +219,6 @@ static size_t write_encoded(struct buf *b, const char *text, size_t column)
         else
             buf_append_byte(b, *text == ' ' ? '_' : (uint8_t)*text);
         text += n;
-        word += need;
         column += need;
     }
     buf_append_str(b, end);

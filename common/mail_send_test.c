@@ -149,6 +149,45 @@ static void a_maildir_for_others_is_refused(void **state)
 #ifdef FOKUS_FAULTS
 enum { ALL_POINTS = 50 };
 
+struct order {
+    unsigned written, synced;
+    bool synced_last;
+};
+
+static void wrote(void *arg, int fd, const void *bytes, size_t len, uint64_t at)
+{
+    struct order *o = arg;
+
+    (void)fd, (void)bytes, (void)len, (void)at;
+    o->written++;
+    o->synced_last = false;
+}
+
+static void synced(void *arg, int fd)
+{
+    struct order *o = arg;
+
+    (void)fd;
+    o->synced++;
+    o->synced_last = true;
+}
+
+static void what_is_sent_is_durable(void **state)
+{
+    const struct fixture *f = *state;
+    struct order order = { 0 };
+    const struct disk_watch watch = { .wrote = wrote, .synced = synced, .arg = &order };
+    struct mail_report report;
+
+    struct mail_transport *t = open_transport(f);
+    disk_set_watch(&watch);
+    assert_int_equal(mail_send(t, &code, &report, NULL), 0);
+    disk_set_watch(NULL);
+    assert_int_equal(report.result, MAIL_SENT);
+    assert_true(order.written == 1 && order.synced == 1 && order.synced_last);
+    mail_transport_close(t);
+}
+
 static void every_disk_fault(void **state)
 {
     const struct fixture *f = *state;
@@ -165,7 +204,7 @@ static void every_disk_fault(void **state)
         if (!hit) {
             assert_int_equal(report.result, MAIL_SENT);
             assert_int_equal(now, before + 1);
-            assert_in_range(failed, 4, ALL_POINTS);
+            assert_in_range(failed, 6, ALL_POINTS); /* make, write, sync, name twice, sync folder */
             mail_transport_close(t);
             return;
         }
@@ -511,6 +550,7 @@ int main(void)
         WITH_HOME(mail_lies_in_the_maildir),
         WITH_HOME(a_maildir_for_others_is_refused),
 #ifdef FOKUS_FAULTS
+        WITH_HOME(what_is_sent_is_durable),
         WITH_HOME(every_disk_fault),
         WITH_HOME(every_crash),
 #endif

@@ -206,6 +206,8 @@ static void names_and_long_addresses(void **state)
     must_hold(&m, "To: =?utf-8?Q?nnnnnnn");
     m.to.name = "";
     must_hold(&m, "To: <anna@example.se>\r\n");
+    m.to.name = "=?utf-8?Q?=0D=0A?=";
+    must_hold(&m, "To: =?utf-8?Q?=3D=3Futf-8=3FQ=3F=3D0D=3D0A=3F=3D?= <anna@example.se>\r\n");
     m.to.name = "eve@example.net, \\";
     must_hold(&m, "To: \"eve@example.net, \\\\\" <anna@example.se>\r\n");
 }
