@@ -161,62 +161,81 @@ static enum oidc_result ask_for_tokens(const struct exchange *x, json_t **ret)
 static enum oidc_result read_userinfo(const struct exchange *x, const struct fetch_answer *answer,
                                       json_t **ret)
 {
+    const struct oidc_settings *settings = settings_of(x);
     struct slice body = { answer->body.data, answer->body.len };
-    enum oidc_result result = OIDC_OK;
+    bool busy = answer->status == 429 || answer->status >= 500;
+    json_t *object = NULL;
 
     if (answer->status != 200)
-        return oidc_because(answer->status == 429 || answer->status >= 500 ? OIDC_UNAVAILABLE
-                                                                           : OIDC_BROKEN,
-                            x->call.why, "the provider does not tell who it is at UserInfo");
+        return oidc_because(busy ? OIDC_UNAVAILABLE : OIDC_BROKEN, x->call.why,
+                            "the provider does not tell who it is at UserInfo");
     if (strcmp(answer->content_type, "application/jwt") == 0) {
-        if ((result = oidc_open_token(&x->call, body, ret)) != OIDC_OK)
+        enum oidc_result result = oidc_open_token(&x->call, body, &object);
+        if (result != OIDC_OK)
             return result;
-        if (oidc_json_names(*ret, "iss", settings_of(x)->issuer) &&
-            oidc_json_names(*ret, "aud", settings_of(x)->client_id))
-            return OIDC_OK;
-        json_decref(*ret);
-        return oidc_because(OIDC_FORGED, x->call.why, "UserInfo is signed by or for somebody else");
+        if (!oidc_json_names(object, "iss", settings->issuer) ||
+            !oidc_json_names(object, "aud", settings->client_id)) {
+            json_decref(object);
+            return oidc_because(OIDC_FORGED, x->call.why,
+                                "UserInfo is signed by or for somebody else");
+        }
+    } else if (strcmp(answer->content_type, "application/json") == 0) {
+        object = oidc_json_object(body, OIDC_MAX_DOCUMENT);
     }
-    if (strcmp(answer->content_type, "application/json") != 0 ||
-        !(*ret = oidc_json_object(body, OIDC_MAX_DOCUMENT)))
+    if (!object)
         return oidc_because(OIDC_BROKEN, x->call.why,
                             "UserInfo is neither JSON nor a signed token");
+    *ret = object;
     return OIDC_OK;
 }
 
-static enum oidc_result ask_userinfo(const struct exchange *x, const char *access_token,
-                                     const char *subject, json_t **ret)
+static enum oidc_result ask_at_userinfo(const struct exchange *x, const char *access_token,
+                                        struct fetch_answer *ret)
 {
     struct buf header = oidc_secret_buf(MAX_HEADER);
-    struct fetch_answer answer;
     enum oidc_result result;
 
     buf_append_str(&header, "Authorization: Bearer ");
     buf_append_str(&header, access_token);
     buf_append_byte(&header, '\0');
     if (header.failed) {
-        oidc_wipe(&header);
-        return oidc_because(OIDC_FAILED, x->call.why, "no memory");
+        result = oidc_because(OIDC_FAILED, x->call.why, "no memory");
+    } else {
+        const char *const headers[] = { "Accept: application/json, application/jwt",
+                                        (const char *)header.data };
+        result =
+            oidc_ask(&x->call,
+                     (struct fetch_request) {
+                         .url = x->document.userinfo_endpoint, .headers = headers, .n_headers = 2 },
+                     ret);
     }
-    const char *const headers[] = { "Accept: application/json, application/jwt",
-                                    (const char *)header.data };
-    result =
-        oidc_ask(&x->call,
-                 (struct fetch_request) {
-                     .url = x->document.userinfo_endpoint, .headers = headers, .n_headers = 2 },
-                 &answer);
     oidc_wipe(&header);
+    return result;
+}
+
+static enum oidc_result know_userinfo(const struct exchange *x, const char *access_token,
+                                      const char *subject, json_t **ret)
+{
+    struct fetch_answer answer;
+    json_t *object;
+    enum oidc_result result;
+
+    if (!x->document.userinfo_endpoint[0])
+        return oidc_because(OIDC_BROKEN, x->call.why, "the provider has no UserInfo endpoint");
+    result = ask_at_userinfo(x, access_token, &answer);
     if (result != OIDC_OK)
         return result;
-    result = read_userinfo(x, &answer, ret);
+    result = read_userinfo(x, &answer, &object);
     fetch_answer_wipe(&answer);
     if (result != OIDC_OK)
         return result;
     /* Without this anybody's UserInfo could be put in place of another's (5.3.2). */
-    if (oidc_same(oidc_json_text(*ret, "sub", OIDC_MAX_SUBJECT), subject))
-        return OIDC_OK;
-    json_decref(*ret);
-    return oidc_because(OIDC_FORGED, x->call.why, "UserInfo is somebody else's");
+    if (!oidc_same(oidc_json_text(object, "sub", OIDC_MAX_SUBJECT), subject)) {
+        json_decref(object);
+        return oidc_because(OIDC_FORGED, x->call.why, "UserInfo is somebody else's");
+    }
+    *ret = object;
+    return OIDC_OK;
 }
 
 /* ---- all of it ---- */
@@ -235,15 +254,18 @@ static enum oidc_result check_token(const struct exchange *x, const json_t *toke
         .fresh = x->wish->fresh,
         .max_age_s = x->wish->max_age_s,
     };
-    enum oidc_result result = oidc_open_token(
-        &x->call, (struct slice) { (const uint8_t *)id_token, strlen(id_token) }, ret_payload);
+    const struct slice token = { (const uint8_t *)id_token, strlen(id_token) };
+    json_t *payload;
+    enum oidc_result result = oidc_open_token(&x->call, token, &payload);
 
     if (result != OIDC_OK)
         return result;
-    if (oidc_token_check(*ret_payload, &expect, x->call.why) == 0)
-        return OIDC_OK;
-    json_decref(*ret_payload);
-    return OIDC_FORGED;
+    if (oidc_token_check(payload, &expect, x->call.why)) {
+        json_decref(payload);
+        return OIDC_FORGED;
+    }
+    *ret_payload = payload;
+    return OIDC_OK;
 }
 
 static enum oidc_result read_identity(const struct exchange *x, const json_t *payload,
@@ -254,11 +276,9 @@ static enum oidc_result read_identity(const struct exchange *x, const json_t *pa
     json_t *userinfo = NULL;
     enum oidc_result result = OIDC_OK;
 
-    if (settings->userinfo && !x->document.userinfo_endpoint[0])
-        return oidc_because(OIDC_BROKEN, x->call.why, "the provider has no UserInfo endpoint");
     if (settings->userinfo)
-        result = ask_userinfo(x, json_string_value(json_object_get(tokens, "access_token")),
-                              json_string_value(json_object_get(payload, "sub")), &userinfo);
+        result = know_userinfo(x, json_string_value(json_object_get(tokens, "access_token")),
+                               json_string_value(json_object_get(payload, "sub")), &userinfo);
     if (result == OIDC_OK && oidc_claims_read(payload, userinfo, settings, &identity, x->call.why))
         result = OIDC_BROKEN;
     if (result == OIDC_OK && identity.level < x->wish->min_level)
@@ -266,8 +286,7 @@ static enum oidc_result read_identity(const struct exchange *x, const json_t *pa
                               "the person signed in at a lower level than was asked for");
     if (result == OIDC_OK)
         *ret = identity;
-    if (userinfo)
-        json_decref(userinfo);
+    json_decref(userinfo);
     sodium_memzero(&identity, sizeof(identity));
     return result;
 }
