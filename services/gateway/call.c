@@ -1,4 +1,5 @@
-/* call.c - one Connect call: read from the exchange, sent to the service, its reply written back.
+/* call.c - one Connect call: who sends it is found out (identity.h), it is read from the exchange, sent to the service, and its reply written
+ * back.
  *
  * JSON is turned into wire bytes here, over the schema the service described; the service checks limits. A binary
  * body is passed on as it came: the service checks that too. Every error has a sentence a person can act on. */
@@ -12,6 +13,7 @@
 #include "common/trace.h"
 #include "services/gateway/connect.h"
 #include "services/gateway/gateway.h"
+#include "services/gateway/identity.h"
 
 enum {
     MAX_ANSWER = 16 * 1024 * 1024 * 4, /* JSON of the longest frame */
@@ -39,15 +41,32 @@ static void finish(struct gateway *g, struct exchange *e, enum code code)
     arena_reset(g->arena);
 }
 
+/* What the service said. `m` is the request's type or NULL. */
+static void answer_reply_error(struct gateway *g, struct exchange *e,
+                               const struct client_reply *reply, const struct schema_message *m)
+{
+    struct buf body = BUF_INIT(MAX_ANSWER);
+    struct answer_headers headers = { .n = 0 };
+
+    identity_headers(e, reply, &headers);
+    connect_error(&body, reply->code, reply->message, reply->violations, reply->n_violations, m);
+    http_answer(e, code_http(reply->code), JSON, &body, headers.list, headers.n);
+    finish(g, e, reply->code);
+}
+
 static void answer_error_as(struct gateway *g, struct exchange *e, int http, enum code code,
                             const char *message, const struct violation *violations,
                             size_t n_violations, const struct schema_message *m,
                             const struct http_header *header)
 {
     struct buf body = BUF_INIT(MAX_ANSWER);
+    struct answer_headers headers = { .n = 0 };
 
+    if (header)
+        answer_add(&headers, header->name, header->value);
+    identity_headers(e, NULL, &headers);
     connect_error(&body, code, message, violations, n_violations, m);
-    http_answer(e, http, JSON, &body, header, header ? 1 : 0);
+    http_answer(e, http, JSON, &body, headers.list, headers.n);
     finish(g, e, code);
 }
 
@@ -60,9 +79,12 @@ static void answer_refusal(struct gateway *g, struct exchange *e, const struct r
 {
     static const struct http_header types = { "Accept-Post",
                                               "application/json, application/proto" };
+    static const struct http_header bearer = { "WWW-Authenticate", "Bearer realm=\"FOKUS\"" };
 
     answer_error_as(g, e, why->http, why->code, why->message, NULL, 0, NULL,
-                    why->http == 415 ? &types : NULL);
+                    why->http == 415   ? &types
+                    : why->http == 401 ? &bearer
+                                       : NULL);
 }
 
 static void answer_status(struct gateway *g, struct exchange *e, const struct status *status,
@@ -73,38 +95,52 @@ static void answer_status(struct gateway *g, struct exchange *e, const struct st
                     status->violations, status->n_violations, m, NULL);
 }
 
-static void answer_message(struct gateway *g, struct exchange *e, const struct service *s,
-                           struct buf *body, uint64_t log_sequence)
+/* Says how others may keep the answer to a GET. True: the asker has it already. */
+static bool add_caching(const struct exchange *e, const struct service *s, uint64_t log_sequence,
+                        char etag[REGISTRY_LOG_TAG + 32], struct answer_headers *h)
 {
-    struct http_header headers[4];
-    size_t n = 0;
+    if (e->method != HTTP_GET || e->personal)
+        return false;
+    (void)snprintf(etag, REGISTRY_LOG_TAG + 32, "W/\"%s-%llu\"", s->log_tag,
+                   (unsigned long long)log_sequence); /* fits */
+    answer_add(h, "ETag", etag);
+    answer_add(h, "Cache-Control", "no-cache");
+    answer_add(h, "Vary", "Accept-Encoding, Accept-Language, Authorization, Cookie");
+    return e->headers[HTTP_IF_NONE_MATCH] &&
+           connect_etag_matches(e->headers[HTTP_IF_NONE_MATCH], etag);
+}
+
+static void answer_message(struct gateway *g, struct exchange *e, const struct service *s,
+                           struct buf *body, const struct client_reply *reply)
+{
+    struct answer_headers headers = { .n = 0 };
     char etag[REGISTRY_LOG_TAG + 32];
 
-    if (e->method == HTTP_GET) {
-        (void)snprintf(etag, sizeof(etag), "W/\"%s-%llu\"", s->log_tag,
-                       (unsigned long long)log_sequence);
-        headers[n++] = (struct http_header) { "ETag", etag };
-        headers[n++] = (struct http_header) { "Cache-Control", "no-cache" };
-        headers[n++] = (struct http_header) { "Vary", "Accept-Encoding, Accept-Language" };
-        if (e->headers[HTTP_IF_NONE_MATCH] &&
-            connect_etag_matches(e->headers[HTTP_IF_NONE_MATCH], etag)) {
-            buf_free(body);
-            http_answer(e, 304, NULL, NULL, headers, n);
-            finish(g, e, CODE_OK);
-            return;
-        }
+    identity_headers(e, reply, &headers);
+    if (add_caching(e, s, reply->log_sequence, etag, &headers)) {
+        buf_free(body);
+        http_answer(e, 304, NULL, NULL, headers.list, headers.n);
+        finish(g, e, CODE_OK);
+        return;
     }
     struct buf packed = BUF_INIT(MAX_ANSWER);
     if (e->gzip && body->len > ZIP_ABOVE && zip_pack(g->zip, body->data, body->len, &packed) == 0) {
         buf_free(body);
         *body = packed;
-        headers[n++] = (struct http_header) { "Content-Encoding", "gzip" };
+        answer_add(&headers, "Content-Encoding", "gzip");
     } else {
         buf_free(&packed);
     }
-    http_answer(e, 200, e->encoding == ENCODING_JSON ? JSON : "application/proto", body, headers,
-                n);
+    http_answer(e, 200, e->encoding == ENCODING_JSON ? JSON : "application/proto", body,
+                headers.list, headers.n);
     finish(g, e, CODE_OK);
+}
+
+/* Security: what becomes a cookie is exactly a token, whatever the service says. */
+static bool session_is_sane(const struct exchange *e, const struct client_reply *reply)
+{
+    return !e->origin || !reply->session_changed || !reply->session_token.len ||
+           session_token_valid(reply->session_token);
 }
 
 static void call_done(void *arg, const struct client_reply *reply)
@@ -118,20 +154,22 @@ static void call_done(void *arg, const struct client_reply *reply)
 
     e->gone = NULL;
     if (reply->code != CODE_OK) {
-        answer_error_as(g, e, code_http(reply->code), reply->code, reply->message,
-                        reply->violations, reply->n_violations, route ? route->method->input : NULL,
-                        NULL);
+        answer_reply_error(g, e, reply, route ? route->method->input : NULL);
         return;
     }
+    if (!route || !route->method->no_side_effects)
+        resolver_saw(g->resolver, s, reply->log_sequence);
     int r = -EBADMSG;
-    if (e->encoding == ENCODING_PROTO) {
+    if (!session_is_sane(e, reply)) {
+        trace_log(TRACE_ERROR, "a service gave a session that is none", "service", s->name, NULL);
+    } else if (e->encoding == ENCODING_PROTO) {
         buf_append(&body, reply->body.data, reply->body.len);
         r = body.failed ? -ENOSPC : 0;
     } else if (route && buf_reserve(&body, reply->body.len * 2 + 256)) {
         r = json_from_wire(route->method->output, reply->body.data, reply->body.len, &body);
     }
     if (r == 0) {
-        answer_message(g, e, s, &body, reply->log_sequence);
+        answer_message(g, e, s, &body, reply);
         return;
     }
     buf_free(&body);
@@ -285,39 +323,29 @@ static void send_call(struct gateway *g, struct exchange *e, const struct route 
     http_wait(e);
 }
 
-void call_handle(void *arg, struct exchange *e)
+/* Reads the message and sends the call, of whom it comes from. */
+static void go_on(struct gateway *g, struct exchange *e, const struct route *route,
+                  const struct identity *who)
 {
-    struct gateway *g = arg;
-    const struct route *route =
-        e->path_ok ? registry_route(g->registry, e->path, e->path_len) : NULL;
     struct client_call call = { 0 };
     struct slice message;
+    struct refusal why;
+    uint8_t proof[CALLER_PROOF_BYTES];
 
-    e->owner = g;
-    e->target = route ? route->service : NULL;
-    e->number = 0;
-    if (!route) {
-        answer_no_route(g, e);
+    if (!identity_may(who, route, g->arena, &why)) {
+        answer_refusal(g, e, &why);
         return;
     }
-    if (route->method->streaming) {
-        answer_error(g, e, CODE_UNIMPLEMENTED, "This method streams; only unary calls are served.");
+    const struct refusal *unread = read_message(g, e, &message);
+    if (!unread)
+        unread = read_headers(e, &call);
+    if (unread) {
+        answer_refusal(g, e, unread);
         return;
     }
-    bool query = route->method->no_side_effects;
-    if (e->method != HTTP_POST && !(e->method == HTTP_GET && query)) {
-        const struct http_header allow = { "Allow", query ? "GET, POST" : "POST" };
-        answer_error_as(g, e, 405, CODE_UNIMPLEMENTED,
-                        query ? "Use POST or GET for this method." : "Use POST for this method.",
-                        NULL, 0, NULL, &allow);
-        return;
-    }
-    const struct refusal *why = read_message(g, e, &message);
-    if (!why)
-        why = read_headers(e, &call);
-    if (why) {
-        answer_refusal(g, e, why);
-        return;
+    if (e->asked_us) { /* finding out who calls took some of its time */
+        int64_t left_ms = call.timeout_ms - (clock_us() - e->asked_us) / 1000;
+        call.timeout_ms = left_ms > 1 ? (uint32_t)left_ms : 1;
     }
     if (e->encoding == ENCODING_PROTO) {
         call.body = message;
@@ -332,5 +360,87 @@ void call_handle(void *arg, struct exchange *e)
         }
         call.body = (struct slice) { g->packed.data, g->packed.len };
     }
-    send_call(g, e, route, &call);
+    if (identity_add(g, e, route, who, &call, proof) < 0)
+        answer_error(g, e, CODE_RESOURCE_EXHAUSTED, "There is no memory for this call.");
+    else
+        send_call(g, e, route, &call);
+}
+
+static void identity_came(void *arg, const struct resolution *how)
+{
+    struct exchange *e = arg;
+    struct gateway *g = e->owner;
+    /* The service may have described itself anew meanwhile. */
+    const struct route *route = registry_route(g->registry, e->path, e->path_len);
+    struct identity who;
+    struct refusal why;
+
+    e->gone = NULL;
+    e->waiting = NULL;
+    if (!route)
+        answer_no_route(g, e);
+    else if (identity_take(e, how, &who, &why))
+        go_on(g, e, route, &who);
+    else
+        answer_refusal(g, e, &why);
+}
+
+static void identity_gone(struct exchange *e)
+{
+    resolver_cancel(e->waiting);
+}
+
+/* Refuses what the method is not called with. True: refused. */
+static bool refuse_verb(struct gateway *g, struct exchange *e, const struct route *route)
+{
+    bool query = route->method->no_side_effects;
+    const struct http_header allow = { "Allow", query ? "GET, POST" : "POST" };
+
+    if (route->method->streaming)
+        answer_error(g, e, CODE_UNIMPLEMENTED, "This method streams; only unary calls are served.");
+    else if (e->method != HTTP_POST && !(e->method == HTTP_GET && query))
+        answer_error_as(g, e, 405, CODE_UNIMPLEMENTED,
+                        query ? "Use POST or GET for this method." : "Use POST for this method.",
+                        NULL, 0, NULL, &allow);
+    else
+        return false;
+    return true;
+}
+
+void call_handle(void *arg, struct exchange *e)
+{
+    struct gateway *g = arg;
+    const struct route *route =
+        e->path_ok ? registry_route(g->registry, e->path, e->path_len) : NULL;
+    struct client_call limits;
+    struct identity who;
+    struct refusal why;
+
+    e->owner = g;
+    e->target = route ? route->service : NULL;
+    e->number = 0;
+    identity_begin(e);
+    if (!route) {
+        answer_no_route(g, e);
+        return;
+    }
+    if (refuse_verb(g, e, route))
+        return;
+    const struct refusal *unread = read_headers(e, &limits);
+    if (unread) {
+        answer_refusal(g, e, unread);
+        return;
+    }
+    switch (identity_find(g, e, route, limits.timeout_ms, identity_came, &who, &why)) {
+    case IDENTITY_FOUND:
+        go_on(g, e, route, &who);
+        break;
+    case IDENTITY_WAITS:
+        e->gone = identity_gone;
+        http_wait(e);
+        break;
+    case IDENTITY_REFUSED:
+        answer_refusal(g, e, &why);
+        break;
+    }
 }

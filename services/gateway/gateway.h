@@ -6,17 +6,23 @@
 #include "common/metrics.h"
 #include "services/gateway/http.h"
 #include "services/gateway/registry.h"
+#include "services/gateway/resolve.h"
+#include "services/gateway/session.h"
 #include "services/gateway/zip.h"
 
 struct gateway {
     struct registry *registry;
+    struct resolver *resolver;
+    struct proxies proxies;
     struct http *http, *admin;
     struct arena *arena; /* reset after each call's reading and answering */
     struct buf packed;   /* a request's message, on its way to the client */
     struct buf unzipped;
+    struct buf nobody, origin; /* a call's caller and origin, likewise */
     struct zip *zip;
     bool draining;
     /* figures */
+    uint64_t refused_other_site;
     uint64_t answered[CODE_UNAUTHENTICATED + 1];
     struct metrics_histogram duration;
 };

@@ -141,21 +141,26 @@ static enum http_name name_of(const char *name, size_t len)
     static const char *const names[HTTP_NAMES] = {
         [HTTP_ACCEPT_ENCODING] = "accept-encoding",
         [HTTP_ACCEPT_LANGUAGE] = "accept-language",
+        [HTTP_AUTHORIZATION] = "authorization",
         [HTTP_CONNECT_PROTOCOL_VERSION] = "connect-protocol-version",
         [HTTP_CONNECT_TIMEOUT_MS] = "connect-timeout-ms",
         [HTTP_CONTENT_ENCODING] = "content-encoding",
         [HTTP_CONTENT_LENGTH] = "content-length",
         [HTTP_CONTENT_TYPE] = "content-type",
+        [HTTP_COOKIE] = "cookie",
         [HTTP_EXPECT] = "expect",
         [HTTP_HOST] = "host",
         [HTTP_IDEMPOTENCY_KEY] = "idempotency-key",
         [HTTP_IF_NONE_MATCH] = "if-none-match",
+        [HTTP_ORIGIN] = "origin",
+        [HTTP_SEC_FETCH_SITE] = "sec-fetch-site",
         [HTTP_TRACEPARENT] = "traceparent",
         [HTTP_TRANSFER_ENCODING] = "transfer-encoding",
+        [HTTP_X_FORWARDED_FOR] = "x-forwarded-for",
         [HTTP_X_REQUEST_ID] = "x-request-id",
     };
-    static const uint8_t lengths[HTTP_NAMES] = { 15, 15, 24, 18, 16, 14, 12,
-                                                 6,  4,  15, 13, 11, 17, 12 };
+    static const uint8_t lengths[HTTP_NAMES] = { 15, 15, 13, 24, 18, 16, 14, 12, 6, 6,
+                                                 4,  15, 13, 6,  14, 11, 17, 15, 12 };
 
     for (enum http_name i = 0; i < HTTP_NAMES; i++)
         if (lengths[i] == len && strcasecmp(names[i], name) == 0)
@@ -176,8 +181,9 @@ static enum MHD_Result header_came(void *arg, enum MHD_ValueKind kind, const cha
         refuse(c, 400, "A header holds a zero byte.");
         return MHD_NO;
     }
+    /* Of lists over several lines the last line counts. */
     if (c->e.headers[name] && name != HTTP_ACCEPT_ENCODING && name != HTTP_ACCEPT_LANGUAGE &&
-        name != HTTP_IF_NONE_MATCH) {
+        name != HTTP_IF_NONE_MATCH && name != HTTP_X_FORWARDED_FOR) {
         refuse(c, 400,
                "A header that may stand once stands twice (such as Content-Length or Host).");
         return MHD_NO;
@@ -335,6 +341,25 @@ static void request_ended(void *arg, struct MHD_Connection *mhd, void **request,
     c->state = CONN_IDLE;
     c->deadline_ms = h->now_ms + (int64_t)h->config.request_s * 1000;
     h->under_way--;
+}
+
+bool http_peer(const struct exchange *e, uint8_t ret[16])
+{
+    const struct conn *c = (const struct conn *)e;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+    if (address && address->sa_family == AF_INET6) {
+        memcpy(ret, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
+        return true;
+    }
+    if (!address || address->sa_family != AF_INET)
+        return false;
+    memcpy(ret, mapped, sizeof(mapped));
+    memcpy(ret + sizeof(mapped), &((const struct sockaddr_in *)address)->sin_addr, 4);
+    return true;
 }
 
 /* ---- answering ---- */

@@ -23,17 +23,22 @@ enum {
 enum http_name {
     HTTP_ACCEPT_ENCODING,
     HTTP_ACCEPT_LANGUAGE,
+    HTTP_AUTHORIZATION,
     HTTP_CONNECT_PROTOCOL_VERSION,
     HTTP_CONNECT_TIMEOUT_MS,
     HTTP_CONTENT_ENCODING,
     HTTP_CONTENT_LENGTH,
     HTTP_CONTENT_TYPE,
+    HTTP_COOKIE,
     HTTP_EXPECT,
     HTTP_HOST,
     HTTP_IDEMPOTENCY_KEY,
     HTTP_IF_NONE_MATCH,
+    HTTP_ORIGIN,
+    HTTP_SEC_FETCH_SITE,
     HTTP_TRACEPARENT,
     HTTP_TRANSFER_ENCODING,
+    HTTP_X_FORWARDED_FOR,
     HTTP_X_REQUEST_ID,
     HTTP_NAMES,
 };
@@ -74,6 +79,12 @@ struct exchange {
     uint64_t number;
     int encoding;
     bool gzip;
+    struct resolver_wait *waiting; /* who calls is being found out; NULL: not */
+    int64_t asked_us;              /* when that began; 0: it was known */
+    bool origin;                   /* the method begins, changes or ends a sign-in */
+    bool personal;                 /* the answer is for this caller alone: nobody keeps it */
+    bool forget_session;           /* the browser's session is none */
+    char new_browser[44];          /* its cookie, when it had none; else "" */
 };
 
 int http_new(const struct http_config *config, struct http **ret, struct err *err) must_check;
@@ -94,6 +105,9 @@ size_t http_connections(const struct http *h);
 size_t http_under_way(const struct http *h);
 /* Connections ended because they took too long. */
 uint64_t http_cut_off(const struct http *h);
+
+/* The address of the connection's other end, IPv4 as ::ffff:a.b.c.d. False: it has none. */
+bool http_peer(const struct exchange *e, uint8_t ret[16]) must_check;
 
 /* The handler answers later: from another turn, with http_answer(). */
 void http_wait(struct exchange *e);

@@ -3,13 +3,16 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/caller.h"
 #include "common/clock.h"
 #include "common/home.h"
 #include "common/notify.h"
@@ -162,6 +165,7 @@ static int due_ms(const struct process *p, int64_t now)
     int due = soonest(http_due_ms(p->g.http, now), http_due_ms(p->g.admin, now));
 
     due = soonest(due, registry_due_ms(p->g.registry, now));
+    due = soonest(due, resolver_due_ms(p->g.resolver, now));
     if (p->g.draining)
         due = soonest(due, 20);
     if (notify_watchdog_ms())
@@ -197,17 +201,19 @@ static int run(struct process *p)
     struct gateway *g = &p->g;
 
     for (;;) {
-        struct bus_item items[3 + REGISTRY_MAX_SERVICES] = { { .fd = p->signals },
+        struct bus_item items[4 + REGISTRY_MAX_SERVICES] = { { .fd = p->signals },
                                                              { .fd = http_fd(g->http) },
                                                              { .fd = http_fd(g->admin) } };
         size_t n = 3 + registry_items(g->registry, items + 3, REGISTRY_MAX_SERVICES);
+        n += resolver_item(g->resolver, &items[n]);
         int r = bus_poll(items, n, due_ms(p, clock_ms()));
         if (r < 0 && r != -EINTR)
             return r;
         int64_t now = clock_ms();
         if (items[0].readable)
             begin_draining(p, now);
-        /* Replies first, so that their connections are taken up in this turn; then what came in; then out with the calls. */
+        /* First what may no longer count of what is known; then replies, so that their connections are taken up in this turn; then what came in; then out with the calls. */
+        resolver_turn(g->resolver, now);
         registry_turn(g->registry, now);
         http_turn(g->http, now);
         if (items[2].readable || http_due_ms(g->admin, now) == 0)
@@ -221,10 +227,19 @@ static int run(struct process *p)
 
 /* ---- start and end ---- */
 
+/* Whoever starts first, the gateway or a service, makes the folder that the caller key lies in. */
+static int make_home(const char *home, struct err *err)
+{
+    if (mkdir(home, 0750) < 0 && errno != EEXIST)
+        return err_set(err, errno, "cannot make the home folder %.150s: %m", home);
+    return 0;
+}
+
 static int start(struct process *p, const struct options *o, struct err *err)
 {
     struct gateway *g = &p->g;
     char run_folder[400];
+    uint8_t key[CALLER_KEY_BYTES];
     struct http_config config = { .address = o->http,
                                   .handler = call_handle,
                                   .arg = g,
@@ -237,12 +252,22 @@ static int start(struct process *p, const struct options *o, struct err *err)
         return err_set(err, ENAMETOOLONG, "the home folder's path is too long");
     g->packed = BUF_INIT(MAX_PACKED);
     g->unzipped = BUF_INIT(CONNECT_MAX_BODY + 1);
+    g->nobody = g->origin = BUF_INIT(1024);
     g->arena = arena_new(CALL_ARENA);
     g->zip = zip_new();
     p->bus = bus_new();
     if (!g->arena || !g->zip || !p->bus)
         return err_set(err, ENOMEM, "no memory to begin with");
-    int r = registry_new(p->bus, run_folder, &g->registry, err);
+    int r = make_home(o->home, err);
+    if (r == 0)
+        r = session_read_proxies(setting("FOKUS_PROXY", ""), &g->proxies, err);
+    if (r == 0)
+        r = caller_key_open(o->home, getenv("CREDENTIALS_DIRECTORY"), key, err);
+    if (r == 0)
+        r = registry_new(p->bus, run_folder, key, &g->registry, err);
+    sodium_memzero(key, sizeof(key));
+    if (r == 0)
+        r = resolver_new(p->bus, g->registry, &g->resolver, err);
     for (size_t i = 0; r == 0 && i < o->n_services; i++) {
         char *equals = strchr(o->services[i], '=');
         *equals = '\0';
@@ -264,12 +289,15 @@ static void stop(struct process *p)
 
     http_free(g->http);
     http_free(g->admin);
+    resolver_free(g->resolver);
     registry_free(g->registry);
     bus_free(p->bus);
     zip_free(g->zip);
     arena_free(g->arena);
     buf_free(&g->packed);
     buf_free(&g->unzipped);
+    buf_free(&g->nobody);
+    buf_free(&g->origin);
 }
 
 /* Each connection is a descriptor. */

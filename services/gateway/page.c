@@ -207,6 +207,45 @@ struct gathering {
     } asked[REGISTRY_MAX_SERVICES];
 };
 
+static void session_figures(const struct gateway *g, struct buf *out)
+{
+    const struct resolver_figures f = resolver_figures(g->resolver);
+    static const char questions[] = "fokus_gateway_resolutions_total";
+    const char *const known[] = { "outcome", "known", NULL };
+    const char *const unknown[] = { "outcome", "unknown", NULL };
+    const char *const failed[] = { "outcome", "failed", NULL };
+
+    metrics_family(out, questions, "counter",
+                   "Times it was asked who a session or an API key stands for.");
+    metrics_sample(out, questions, known, (double)f.known);
+    metrics_sample(out, questions, unknown, (double)f.unknown);
+    metrics_sample(out, questions, failed, (double)f.failed);
+    metrics_family(out, "fokus_gateway_resolved_from_memory_total", "counter",
+                   "Signed-in calls whose caller was known.");
+    metrics_sample(out, "fokus_gateway_resolved_from_memory_total", NULL, (double)f.from_memory);
+    metrics_family(out, "fokus_gateway_known_callers", "gauge",
+                   "Sessions and API keys kept in memory.");
+    metrics_sample(out, "fokus_gateway_known_callers", NULL, (double)f.entries);
+    metrics_family(out, "fokus_gateway_callers_waiting", "gauge",
+                   "Calls that wait for that answer.");
+    metrics_sample(out, "fokus_gateway_callers_waiting", NULL, (double)f.waiting);
+    metrics_family(out, "fokus_gateway_known_callers_bytes", "gauge", "What they take.");
+    metrics_sample(out, "fokus_gateway_known_callers_bytes", NULL, (double)f.bytes);
+    metrics_family(out, "fokus_gateway_forgotten_callers_total", "counter",
+                   "Dropped because an event said so or the log was another one.");
+    metrics_sample(out, "fokus_gateway_forgotten_callers_total", NULL, (double)f.forgotten);
+    metrics_family(out, "fokus_gateway_evicted_callers_total", "counter",
+                   "Dropped because there was no room.");
+    metrics_sample(out, "fokus_gateway_evicted_callers_total", NULL, (double)f.evicted);
+    metrics_family(out, "fokus_gateway_callers_fresh", "gauge",
+                   "Whether what is known of callers counts now.");
+    metrics_sample(out, "fokus_gateway_callers_fresh", NULL, f.fresh ? 1 : 0);
+    metrics_family(out, "fokus_gateway_refused_other_site_total", "counter",
+                   "Requests refused because a page of another site sent them.");
+    metrics_sample(out, "fokus_gateway_refused_other_site_total", NULL,
+                   (double)g->refused_other_site);
+}
+
 static void own_figures(const struct gateway *g, const struct gathering *all, struct buf *out)
 {
     metrics_family(out, "fokus_gateway_requests_total", "counter",
@@ -240,6 +279,7 @@ static void own_figures(const struct gateway *g, const struct gathering *all, st
         const char *const labels[] = { "service", all->asked[i].service, NULL };
         metrics_sample(out, "fokus_gateway_service_figures", labels, all->asked[i].failed ? 0 : 1);
     }
+    session_figures(g, out);
     metrics_process(out, NULL);
 }
 

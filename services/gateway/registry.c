@@ -25,6 +25,7 @@ enum {
 struct registry {
     struct bus *bus;
     char *run_folder;
+    uint8_t key[CALLER_KEY_BYTES];
     struct service *services[REGISTRY_MAX_SERVICES];
     size_t n_services;
     struct route *table; /* a power of two of places, at most half full */
@@ -161,6 +162,7 @@ static void describe_done(void *arg, const struct client_reply *reply)
             *c = '-'; /* it goes into a header */
     schema_close(s->schema);
     s->schema = schema;
+    s->resolves = d->resolves_callers;
     s->described_ms = s->started_ms;
     build_routes(r);
     trace_log(TRACE_INFO, "a service described itself", "service", s->name, "version", d->version,
@@ -216,6 +218,26 @@ bool service_ready(const struct service *s)
 
 /* ---- finding services ---- */
 
+/* A service's sockets stand side by side: NAME.call and NAME.events. Of another endpoint nothing can be told; NULL then. */
+static char *events_endpoint(const char *call)
+{
+    static const char suffix[] = ".call";
+    size_t len = strlen(call), stem = len - (sizeof(suffix) - 1);
+    char *events = NULL;
+
+    if (len < sizeof(suffix) || strncmp(call, "ipc://", 6) != 0 ||
+        strcmp(call + stem, suffix) != 0 || asprintf(&events, "%.*s.events", (int)stem, call) < 0)
+        return NULL;
+    return events;
+}
+
+static void service_free(struct service *s)
+{
+    schema_close(s->schema);
+    free(s->events);
+    free(s);
+}
+
 int registry_add(struct registry *r, const char *name, const char *endpoint, struct err *err)
 {
     if (!service_name_valid(name, strlen(name)))
@@ -230,6 +252,9 @@ int registry_add(struct registry *r, const char *name, const char *endpoint, str
         return err_set(err, ENOMEM, "no memory for the service %.40s", name);
     memcpy(s->name, name, strlen(name));
     s->registry = r;
+    s->index = r->n_services;
+    s->events = events_endpoint(endpoint);
+    caller_key_of(r->key, s->name, s->caller_key);
     not_ready(s, "it has not answered yet");
     s->client = client_new(r->bus,
                            &(struct client_config) { .service = s->name,
@@ -238,7 +263,7 @@ int registry_add(struct registry *r, const char *name, const char *endpoint, str
                                                      .max_in_flight = MAX_IN_FLIGHT },
                            err);
     if (!s->client) {
-        free(s);
+        service_free(s);
         return -EIO;
     }
     r->services[r->n_services++] = s;
@@ -282,7 +307,8 @@ static void scan_folder(struct registry *r)
 
 /* ---- the loop's side ---- */
 
-int registry_new(struct bus *bus, const char *run_folder, struct registry **ret, struct err *err)
+int registry_new(struct bus *bus, const char *run_folder, const uint8_t key[CALLER_KEY_BYTES],
+                 struct registry **ret, struct err *err)
 {
     struct registry *r = calloc(1, sizeof(*r));
 
@@ -292,6 +318,7 @@ int registry_new(struct bus *bus, const char *run_folder, struct registry **ret,
         r->run_folder = strdup(run_folder);
     if (r && r->arena && (r->run_folder || !run_folder)) {
         r->bus = bus;
+        memcpy(r->key, key, sizeof(r->key));
         *ret = r;
         return 0;
     }
@@ -305,10 +332,8 @@ void registry_free(struct registry *r)
         return;
     for (size_t i = 0; i < r->n_services; i++)
         client_free(r->services[i]->client); /* what is in flight still looks at services */
-    for (size_t i = 0; i < r->n_services; i++) {
-        schema_close(r->services[i]->schema);
-        free(r->services[i]);
-    }
+    for (size_t i = 0; i < r->n_services; i++)
+        service_free(r->services[i]);
     arena_free(r->arena);
     free(r->run_folder);
     free(r->table);
@@ -363,4 +388,12 @@ size_t registry_count(const struct registry *r)
 struct service *registry_at(const struct registry *r, size_t i)
 {
     return r->services[i];
+}
+
+bool registry_all_described(const struct registry *r)
+{
+    for (size_t i = 0; i < r->n_services; i++)
+        if (!r->services[i]->schema)
+            return false;
+    return true;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/bus.h"
+#include "common/caller.h"
 #include "common/client.h"
 #include "common/name.h"
 #include "common/schema.h"
@@ -19,8 +20,12 @@ enum {
 
 struct service {
     char name[SERVICE_NAME_MAX + 1];
+    size_t index; /* among all services, for ever */
     struct client *client;
-    struct schema *schema; /* NULL until it has described itself */
+    char *events; /* the endpoint of its events socket, or NULL: not known */
+    uint8_t caller_key[CALLER_KEY_BYTES]; /* for proofs to it */
+    struct schema *schema;                /* NULL until it has described itself */
+    bool resolves;                        /* it says that it signs people in */
     char log_tag[REGISTRY_LOG_TAG];
     bool up;                  /* it answered when last asked */
     char state[24], why[160]; /* "serving", or what it says instead; why it is not ready */
@@ -41,9 +46,9 @@ struct route {
 
 struct registry;
 
-/* `run_folder` is looked through once a second; NULL for none. */
-int registry_new(struct bus *bus, const char *run_folder, struct registry **ret,
-                 struct err *err) must_check;
+/* `run_folder` is looked through once a second; NULL for none. `key` is the house's caller key; copied. */
+int registry_new(struct bus *bus, const char *run_folder, const uint8_t key[CALLER_KEY_BYTES],
+                 struct registry **ret, struct err *err) must_check;
 void registry_free(struct registry *r);
 /* Adds a service, or does nothing when it is known. -EINVAL: no such name can be; -ENOSPC: too many. */
 int registry_add(struct registry *r, const char *name, const char *endpoint,
@@ -62,5 +67,7 @@ struct service *registry_service_of(const struct registry *r, const char *path, 
 
 size_t registry_count(const struct registry *r);
 struct service *registry_at(const struct registry *r, size_t i);
+/* Whether each of them has said what it is. */
+bool registry_all_described(const struct registry *r);
 /* Whether it can be called; else `why` says what is missing. */
 bool service_ready(const struct service *s);
