@@ -74,8 +74,9 @@ bool session_bearer(const char *header, struct slice *ret)
         return false;
     header += sizeof(scheme) - 1;
     size_t len = strspn(header, allowed);
+    bool long_enough = len >= SESSION_KEY_MIN;
     len += strspn(header + len, "=");
-    if (header[len] || len < SESSION_KEY_MIN || len > SESSION_KEY_MAX)
+    if (header[len] || !long_enough || len > SESSION_KEY_MAX)
         return false;
     *ret = (struct slice) { (const uint8_t *)header, len };
     return true;
