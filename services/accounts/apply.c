@@ -186,6 +186,12 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
         return apply_organisation_claimed(wr, fact, e->organisation_claimed);
     case ACCOUNTS_EVENT_CLAIM_CLOSED:
         return apply_claim_closed(wr, fact, e->claim_closed);
+    case ACCOUNTS_EVENT_MAIL_SENT:
+        return apply_mail_gone(wr, e->mail_sent->mail);
+    case ACCOUNTS_EVENT_MAIL_DEFERRED:
+        return apply_mail_deferred(wr, e->mail_deferred);
+    case ACCOUNTS_EVENT_MAIL_DROPPED:
+        return apply_mail_gone(wr, e->mail_dropped->mail);
     case ACCOUNTS_EVENT_NOT_SET:
     case ACCOUNTS_EVENT_SENTINEL:
         return -EBADMSG;

@@ -3,6 +3,8 @@
 #include "services/accounts/tables.h"
 
 int apply_mail_queued(struct wr *wr, const struct fact *fact, const MailQueued *e) must_check;
+int apply_mail_deferred(struct wr *wr, const MailDeferred *e) must_check;
+int apply_mail_gone(struct wr *wr, const char *mail) must_check;
 /* Takes away the mails that are sealed for the slot. */
 int apply_drop_mails(struct wr *wr, const char *slot) must_check;
 

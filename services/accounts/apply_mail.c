@@ -51,22 +51,47 @@ int apply_mail_queued(struct wr *wr, const struct fact *fact, const MailQueued *
     return 0;
 }
 
+int apply_mail_gone(struct wr *wr, const char *mail)
+{
+    MailRow *row;
+    struct key k;
+    int r = rd_get(wr_rd(wr), &T_MAIL, KEY_TEXT(mail), &row);
+    if (r < 0)
+        return r;
+    key_at(row->due_ms, mail, &k);
+    wr_delete(wr, &T_MAIL_DUE, &k);
+    key_of(row->slot, mail, &k);
+    wr_delete(wr, &T_MAIL_OF, &k);
+    wr_delete(wr, &T_MAIL, KEY_TEXT(mail));
+    return 0;
+}
+
+int apply_mail_deferred(struct wr *wr, const MailDeferred *e)
+{
+    MailRow *row;
+    struct key k;
+    int r = rd_get(wr_rd(wr), &T_MAIL, KEY_TEXT(e->mail), &row);
+    if (r < 0)
+        return r;
+    key_at(row->due_ms, e->mail, &k);
+    wr_delete(wr, &T_MAIL_DUE, &k);
+    row->due_ms = e->next_ms;
+    row->reply_code = e->reply_code;
+    row->tries++;
+    wr_put(wr, &T_MAIL, KEY_TEXT(e->mail), row);
+    key_at(row->due_ms, e->mail, &k);
+    wr_put_bytes(wr, &T_MAIL_DUE, &k, "", 0);
+    return 0;
+}
+
 static int drop_mail(struct wr *wr, const struct key *k, struct slice value)
 {
     (void)value; /* an index: nothing */
     struct key_reader reader = { .rest = { k->bytes, k->len } };
     char slot[ID_CHARS + 1], mail[ID_CHARS + 1];
-    MailRow *row;
-    struct key due;
     if (!key_read_text(&reader, slot, sizeof(slot)) || !key_read_text(&reader, mail, sizeof(mail)))
         return -EBADMSG;
-    int r = rd_get(wr_rd(wr), &T_MAIL, KEY_TEXT(mail), &row);
-    if (r < 0)
-        return r;
-    key_at(row->due_ms, mail, &due);
-    wr_delete(wr, &T_MAIL_DUE, &due);
-    wr_delete(wr, &T_MAIL, KEY_TEXT(mail));
-    return 0;
+    return apply_mail_gone(wr, mail);
 }
 
 int apply_drop_mails(struct wr *wr, const char *slot)
