@@ -88,6 +88,18 @@ static int call_method(struct ctl *ctl, struct found *f, const struct buf *json,
     return code;
 }
 
+int call_named(struct ctl *ctl, const char *method, const struct buf *json, uint32_t timeout_ms,
+               const char *key)
+{
+    struct found found = { 0 };
+
+    int code = find_method(ctl, method, &found);
+    if (code == 0)
+        code = call_method(ctl, &found, json, timeout_ms, key);
+    remote_close(&found.remote);
+    return code;
+}
+
 int ctl_call(struct ctl *ctl, int argc, char **argv)
 {
     static const char *const options[] = { "--timeout=", "--key=", NULL };
@@ -115,12 +127,8 @@ int ctl_call(struct ctl *ctl, int argc, char **argv)
     if (json.failed)
         code = ctl_fail(ctl, CTL_USAGE, "the request is too long");
 
-    struct found found = { 0 };
     if (code == 0)
-        code = find_method(ctl, argv[1], &found);
-    if (code == 0)
-        code = call_method(ctl, &found, &json, (uint32_t)seconds * 1000, values[1]);
-    remote_close(&found.remote);
+        code = call_named(ctl, argv[1], &json, (uint32_t)seconds * 1000, values[1]);
     buf_free(&json);
     return code;
 }

@@ -12,6 +12,10 @@ struct found {
  * it. 0, or the exit code with the reason said. remote_close(&ret->remote) is due in any case. */
 int find_method(struct ctl *ctl, const char *name, struct found *ret);
 
+/* Calls the method that find_method() finds with a request in JSON, and shows the answer. 0, or the exit code with the reason said. */
+int call_named(struct ctl *ctl, const char *method, const struct buf *json, uint32_t timeout_ms,
+               const char *key);
+
 /* Finds the method that imports a kind: "care-areas", "care_areas" and "CareAreas" are ImportCareAreas. When there is none, says which
  * kinds there are. */
 int find_import(struct ctl *ctl, const char *kind, struct found *ret);

@@ -92,6 +92,20 @@ static const struct command commands[] = {
       "  fokusctl access\n"
       "  fokusctl access --json\n",
       ctl_access },
+    { "grant", "ROLE ADDRESS", "give somebody a role: the first operator, the first editor",
+      "ADDRESS is her e-mail address; she finds the role at her next sign-in, and the reason in "
+      "her list "
+      "of\n"
+      "roles. ROLE is member, editor, moderator or operator, or with --scope representative, "
+      "partner (an\n"
+      "organisation's slug), professional (a care unit) or jury (an award round).\n"
+      "\n"
+      "  --scope SCOPE   what the role is held for\n"
+      "  --reason TEXT   why (default: \"Granted by the operator with fokusctl.\")\n"
+      "\n"
+      "  fokusctl grant operator anna@example.org\n"
+      "  fokusctl grant representative bo@example.org --scope nsph --reason 'Styrelsens beslut'\n",
+      ctl_grant },
     { "stop", "[SERVICE]", "stop one service, or the whole system",
       "The rest goes on; calls to the stopped service are answered \"unavailable\".\n"
       "\n"
