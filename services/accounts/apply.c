@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "services/accounts/keys.h"
 #include "services/accounts/limits.h"
+#include "services/accounts/roles.h"
 
 /* ---- signing in ---- */
 
@@ -42,7 +44,7 @@ static int sign_in_tried(struct wr *wr, const struct fact *fact, const SignInTri
     return count_uses(wr, fact, e->uses, e->n_uses);
 }
 
-static int sign_in_ended(struct wr *wr, const SignInEnded *e)
+static int sign_in_ended(struct wr *wr, const struct fact *fact, const SignInEnded *e)
 {
     SignIn *row;
     struct key k;
@@ -52,7 +54,12 @@ static int sign_in_ended(struct wr *wr, const SignInEnded *e)
     key_at(row->expires_ms, e->sign_in, &k);
     wr_delete(wr, &T_SIGN_IN_ENDS, &k);
     wr_delete(wr, &T_SIGN_IN, KEY_TEXT(e->sign_in));
-    return apply_drop_mails(wr, e->sign_in);
+    r = apply_drop_mails(wr, e->sign_in);
+    if (r < 0 || e->why != SIGN_IN_END_TRIES)
+        return r;
+    SecurityRow security = SECURITY_ROW_INIT;
+    security.kind = SECURITY_KIND_WRONG_CODES;
+    return apply_security(wr, fact, e->person, &security);
 }
 
 /* ---- the person ---- */
@@ -64,7 +71,11 @@ static int account_opened(struct wr *wr, const struct fact *fact, const AccountO
     row.sealed_pseudonym_key = e->sealed_pseudonym_key;
     row.opened_ms = fact->time_ms;
     wr_put(wr, &T_PERSON, KEY_TEXT(e->person), &row);
-    return 0;
+    if (e->lifts.len > 0)
+        wr_delete(wr, &T_SUPPRESSED, KEY_BYTES(e->lifts));
+    SecurityRow security = SECURITY_ROW_INIT;
+    security.kind = SECURITY_KIND_OPENED;
+    return apply_security(wr, fact, e->person, &security);
 }
 
 static int profile_revised(struct wr *wr, const ProfileRevised *e)
@@ -118,10 +129,14 @@ static int session_started(struct wr *wr, const struct fact *fact, const Session
     key_at_bytes(e->expires_ms, slice_of(e->token_hash), &k);
     wr_put_bytes(wr, &T_SESSION_ENDS, &k, "", 0);
     device_used(wr, fact, e);
-    return 0;
+    SecurityRow security = SECURITY_ROW_INIT;
+    security.kind = e->new_device ? SECURITY_KIND_NEW_DEVICE : SECURITY_KIND_SIGNED_IN;
+    security.sealed = e->sealed_network;
+    security.record = e->session;
+    return apply_security(wr, fact, e->person, &security);
 }
 
-static int session_ended(struct wr *wr, const SessionEnded *e)
+static int session_ended(struct wr *wr, const struct fact *fact, const SessionEnded *e)
 {
     SessionRow *row;
     struct key k;
@@ -133,7 +148,11 @@ static int session_ended(struct wr *wr, const SessionEnded *e)
     key_at_bytes(row->expires_ms, slice_of(e->token_hash), &k);
     wr_delete(wr, &T_SESSION_ENDS, &k);
     wr_delete(wr, &T_SESSION, KEY_BYTES(e->token_hash));
-    return 0;
+    if (e->why != SESSION_END_ENDED)
+        return 0;
+    SecurityRow security = SECURITY_ROW_INIT;
+    security.kind = SECURITY_KIND_SESSION_ENDED;
+    return apply_security(wr, fact, e->person, &security);
 }
 
 /* What ended meanwhile is passed over. */
@@ -152,7 +171,61 @@ static int uses_recorded(struct wr *wr, const UsesRecorded *e)
         row->used_ms = use->used_ms;
         wr_put(wr, &T_SESSION, KEY_BYTES(use->token_hash), row);
     }
-    return 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < e->n_keys; i++)
+        r = apply_key_used(wr, e->keys[i]);
+    return r;
+}
+
+/* ---- roles and keys, and what the person sees of them ---- */
+
+static int role_granted(struct wr *wr, const struct fact *fact, const RoleGranted *e)
+{
+    SecurityRow security = SECURITY_ROW_INIT;
+    security.kind = SECURITY_KIND_ROLE_GRANTED;
+    security.role = e->role;
+    security.scope = e->scope;
+    security.sealed = e->sealed_reason;
+    security.record = role_text(rd_arena(wr_rd(wr)), (int)e->role, e->scope);
+    int r = security.record ? apply_role_granted(wr, fact, e) : -ENOMEM;
+    return r < 0 ? r : apply_security(wr, fact, e->person, &security);
+}
+
+static int role_withdrawn(struct wr *wr, const struct fact *fact, const RoleWithdrawn *e)
+{
+    SecurityRow security = SECURITY_ROW_INIT;
+    security.kind = SECURITY_KIND_ROLE_WITHDRAWN;
+    security.role = e->role;
+    security.scope = e->scope;
+    security.sealed = e->sealed_reason;
+    security.record = role_text(rd_arena(wr_rd(wr)), (int)e->role, e->scope);
+    int r = security.record ? apply_role_withdrawn(wr, e) : -ENOMEM;
+    return r < 0 ? r : apply_security(wr, fact, e->person, &security);
+}
+
+static int key_made(struct wr *wr, const struct fact *fact, const KeyMade *e)
+{
+    SecurityRow security = SECURITY_ROW_INIT;
+    security.kind = SECURITY_KIND_KEY_MADE;
+    security.sealed = e->sealed_name;
+    security.record = e->key;
+    int r = apply_key_made(wr, fact, e);
+    return r < 0 ? r : apply_security(wr, fact, e->person, &security);
+}
+
+static int key_revoked(struct wr *wr, const struct fact *fact, const KeyRevoked *e)
+{
+    SecurityRow security = SECURITY_ROW_INIT;
+    KeyRow *row;
+    int r = key_find(wr_rd(wr), slice_of(e->token_hash), &row);
+    if (r == 0)
+        r = apply_key_gone(wr, slice_of(e->token_hash));
+    if (r < 0 || e->expired)
+        return r;
+    security.kind = SECURITY_KIND_KEY_REVOKED;
+    security.sealed = row->sealed_name;
+    security.record = row->key;
+    return apply_security(wr, fact, e->person, &security);
 }
 
 static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEvent *e)
@@ -163,7 +236,7 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
     case ACCOUNTS_EVENT_SIGN_IN_TRIED:
         return sign_in_tried(wr, fact, e->sign_in_tried);
     case ACCOUNTS_EVENT_SIGN_IN_ENDED:
-        return sign_in_ended(wr, e->sign_in_ended);
+        return sign_in_ended(wr, fact, e->sign_in_ended);
     case ACCOUNTS_EVENT_ACCOUNT_OPENED:
         return account_opened(wr, fact, e->account_opened);
     case ACCOUNTS_EVENT_PROFILE_REVISED:
@@ -171,7 +244,7 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
     case ACCOUNTS_EVENT_SESSION_STARTED:
         return session_started(wr, fact, e->session_started);
     case ACCOUNTS_EVENT_SESSION_ENDED:
-        return session_ended(wr, e->session_ended);
+        return session_ended(wr, fact, e->session_ended);
     case ACCOUNTS_EVENT_USES_RECORDED:
         return uses_recorded(wr, e->uses_recorded);
     case ACCOUNTS_EVENT_CALLER_FORGOTTEN:
@@ -179,9 +252,9 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
     case ACCOUNTS_EVENT_MAIL_QUEUED:
         return apply_mail_queued(wr, fact, e->mail_queued);
     case ACCOUNTS_EVENT_ROLE_GRANTED:
-        return apply_role_granted(wr, fact, e->role_granted);
+        return role_granted(wr, fact, e->role_granted);
     case ACCOUNTS_EVENT_ROLE_WITHDRAWN:
-        return apply_role_withdrawn(wr, e->role_withdrawn);
+        return role_withdrawn(wr, fact, e->role_withdrawn);
     case ACCOUNTS_EVENT_ORGANISATION_CLAIMED:
         return apply_organisation_claimed(wr, fact, e->organisation_claimed);
     case ACCOUNTS_EVENT_CLAIM_CLOSED:
@@ -192,6 +265,22 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
         return apply_mail_deferred(wr, e->mail_deferred);
     case ACCOUNTS_EVENT_MAIL_DROPPED:
         return apply_mail_gone(wr, e->mail_dropped->mail);
+    case ACCOUNTS_EVENT_KEY_MADE:
+        return key_made(wr, fact, e->key_made);
+    case ACCOUNTS_EVENT_KEY_REVOKED:
+        return key_revoked(wr, fact, e->key_revoked);
+    case ACCOUNTS_EVENT_CONSENT_TEXT_RECORDED:
+        return apply_consent_text(wr, e->consent_text_recorded->text);
+    case ACCOUNTS_EVENT_CONSENT_GIVEN:
+        return apply_consent_given(wr, fact, e->consent_given);
+    case ACCOUNTS_EVENT_CONSENT_WITHDRAWN:
+        return apply_consent_withdrawn(wr, fact, e->consent_withdrawn);
+    case ACCOUNTS_EVENT_PERSON_ERASED:
+        return apply_person_erased(wr, fact, e->person_erased);
+    case ACCOUNTS_EVENT_ERASURE_FOLLOWED:
+        return apply_erasure_followed(wr, e->erasure_followed);
+    case ACCOUNTS_EVENT_ERASURE_COMPLETED:
+        return apply_erasure_completed(wr, e->erasure_completed);
     case ACCOUNTS_EVENT_NOT_SET:
     case ACCOUNTS_EVENT_SENTINEL:
         return -EBADMSG;

@@ -14,6 +14,25 @@ int apply_organisation_claimed(struct wr *wr, const struct fact *fact,
                                const OrganisationClaimed *e) must_check;
 int apply_claim_closed(struct wr *wr, const struct fact *fact, const ClaimClosed *e) must_check;
 
+int apply_consent_text(struct wr *wr, const ConsentText *text) must_check;
+int apply_consent_given(struct wr *wr, const struct fact *fact, const ConsentGiven *e) must_check;
+int apply_consent_withdrawn(struct wr *wr, const struct fact *fact,
+                            const ConsentWithdrawn *e) must_check;
+int apply_drop_consents(struct wr *wr, const char *person) must_check;
+
+int apply_key_made(struct wr *wr, const struct fact *fact, const KeyMade *e) must_check;
+int apply_key_gone(struct wr *wr, struct slice token_hash) must_check;
+int apply_key_used(struct wr *wr, const Use *use) must_check;
+
+/* Keeps what happened to an account: for the person, unless that is "", and without details for the operator. Fills in the time. */
+int apply_security(struct wr *wr, const struct fact *fact, const char *person,
+                   SecurityRow *row) must_check;
+int apply_person_erased(struct wr *wr, const struct fact *fact, const PersonErased *e) must_check;
+int apply_erasure_followed(struct wr *wr, const ErasureFollowed *e) must_check;
+int apply_erasure_completed(struct wr *wr, const ErasureCompleted *e) must_check;
+
+/* The key a scan stands at. */
+void apply_copy_key(const struct scan *s, struct key *ret);
 /* Takes away all entries of an index that begin with the prefix; before that, `each` is told of them (NULL: nobody). */
 int apply_drop_prefix(struct wr *wr, const struct table *index, const struct key *prefix,
                       int (*each)(struct wr *wr, const struct key *k,

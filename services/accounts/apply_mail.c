@@ -4,6 +4,13 @@
 
 #include "services/accounts/apply.h"
 
+void apply_copy_key(const struct scan *s, struct key *ret)
+{
+    *ret = KEY_INIT;
+    ret->len = (uint16_t)s->key.len;
+    memcpy(ret->bytes, s->key.data, s->key.len);
+}
+
 int apply_drop_prefix(struct wr *wr, const struct table *index, const struct key *prefix,
                       int (*each)(struct wr *wr, const struct key *k, struct slice value))
 {
@@ -14,8 +21,7 @@ int apply_drop_prefix(struct wr *wr, const struct table *index, const struct key
         scan_prefix(&s, wr_rd(wr), index, prefix);
         bool found = scan_next(&s);
         if (found) {
-            k.len = (uint16_t)s.key.len;
-            memcpy(k.bytes, s.key.data, s.key.len);
+            apply_copy_key(&s, &k);
             uint8_t *copy = arena_memdup(rd_arena(wr_rd(wr)), s.value.data, s.value.len);
             if (!copy && s.value.len > 0)
                 return scan_give_up(&s, -ENOMEM);

@@ -39,7 +39,7 @@ int apply_organisation_claimed(struct wr *wr, const struct fact *fact, const Org
     row.claimed_ms = fact->time_ms;
     wr_put(wr, &T_CLAIM, KEY_U64(e->number), &row);
     wr_put_bytes(wr, &T_CLAIM_OPEN, KEY_U64(e->number), "", 0);
-    claim_of_key(e->person, e->number, &k);
+    key_of_u64(e->person, e->number, &k);
     wr_put_bytes(wr, &T_CLAIM_OF, &k, "", 0);
     return 0;
 }

@@ -31,7 +31,7 @@ static int free_lookups(const struct decide_in *in, const struct vault_lookup *l
 }
 
 int person_open(const struct decide_in *in, struct outcome *out, const Profile *profile,
-                const struct vault_lookup *lookups, size_t n_lookups, char **ret_person,
+                const struct vault_lookup *lookups, size_t n_lookups, bool asked, char **ret_person,
                 PersonRow *ret_row)
 {
     AccountOpened event = ACCOUNT_OPENED_INIT;
@@ -54,6 +54,8 @@ int person_open(const struct decide_in *in, struct outcome *out, const Profile *
                        (struct slice) { pseudonym_key, sizeof(pseudonym_key) },
                        &event.sealed_pseudonym_key);
     sodium_memzero(pseudonym_key, sizeof(pseudonym_key));
+    if (r == 0 && asked && *profile->address)
+        r = suppression_hash(&SEALING(in), profile->address, &event.lifts);
     if (r < 0)
         return r;
     *ret_row = (PersonRow)PERSON_ROW_INIT;

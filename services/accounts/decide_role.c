@@ -84,7 +84,7 @@ int role_grant(const struct decide_in *in, struct outcome *out, const char *pers
         r = emit_role_granted(out, person, &event);
     if (r == 0)
         r = callers_forget(in->state, out, person);
-    if (r < 0)
+    if (r < 0 || !row)
         return r;
     notice.role = event.role;
     notice.scope = event.scope;
@@ -118,11 +118,21 @@ int accounts_grant_role(const struct decide_in *in, const GrantRoleRequest *req,
     return role_grant(in, out, req->person, row, (int)req->role, req->scope, req->reason);
 }
 
+static int is_suppressed(const struct decide_in *in, const char *address, bool *ret)
+{
+    ProtobufCBinaryData hash;
+    int r = suppression_hash(&SEALING(in), address, &hash);
+    if (r == 0)
+        *ret = rd_has(in->state, &T_SUPPRESSED, KEY_BYTES(hash));
+    return r;
+}
+
 int accounts_grant_by_address(const struct decide_in *in, const GrantByAddressRequest *req,
                               GrantByAddressResponse *res, struct outcome *out)
 {
     PersonRow fresh, *row = &fresh;
     char *address = NULL, *person;
+    bool suppressed = false;
     int r = address_read(in->arena, req->address, &address, &out->status);
     if (r < 0)
         return r;
@@ -135,14 +145,18 @@ int accounts_grant_by_address(const struct decide_in *in, const GrantByAddressRe
         Profile profile = PROFILE_INIT;
         profile.address = address;
         profile.language = (char *)in->locale;
-        r = person_open(in, out, &profile, &lookup, 1, &person, &fresh);
+        r = is_suppressed(in, address, &suppressed);
+        if (r < 0)
+            return r;
+        r = person_open(in, out, &profile, &lookup, 1, false, &person, &fresh);
         row = &fresh;
         res->opened = true;
     }
     if (r < 0)
         return r;
     res->person = person;
-    return role_grant(in, out, person, row, (int)req->role, req->scope, req->reason);
+    return role_grant(in, out, person, suppressed ? NULL : row, (int)req->role, req->scope,
+                      req->reason);
 }
 
 int accounts_withdraw_role(const struct decide_in *in, const WithdrawRoleRequest *req,

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "services/accounts/keys.h"
 #include "services/accounts/sessions.h"
 #include "services/accounts/sign_ins.h"
 #include "services/accounts/uses.h"
@@ -109,5 +110,7 @@ int accounts_keep_house(const struct decide_in *in, const KeepHouseRequest *req,
         r = sign_ins_sweep(in, out, SWEPT_AN_HOUR, &res->sign_ins_ended);
     if (r == 0)
         r = sweep_sessions(in, out, &res->sessions_ended);
+    if (r == 0)
+        r = keys_sweep(in, out, SWEPT_AN_HOUR);
     return r;
 }

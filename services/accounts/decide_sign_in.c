@@ -259,7 +259,7 @@ static int arrive(const struct decide_in *in, struct outcome *out, const SignInS
         Profile profile = PROFILE_INIT;
         profile.address = secret->address;
         profile.language = secret->language;
-        r = person_open(in, out, &profile, &lookup, 1, &person, &fresh);
+        r = person_open(in, out, &profile, &lookup, 1, true, &person, &fresh);
         row = &fresh;
     }
     if (r < 0)

@@ -2,10 +2,14 @@
 #pragma once
 #include "services/accounts/seals.h"
 
-/* Opens an account. `lookups` are what she is found by. The row is as apply will make it. */
+/* Opens an account. `lookups` are what she is found by. When she asked for it herself, her address may be written to again even if
+ * she was erased before. The row is as apply will make it. */
 int person_open(const struct decide_in *in, struct outcome *out, const Profile *profile,
-                const struct vault_lookup *lookups, size_t n_lookups, char **ret_person,
+                const struct vault_lookup *lookups, size_t n_lookups, bool asked, char **ret_person,
                 PersonRow *ret_row) must_check;
+/* Keyed hash of an address that is not to be written to unasked. 0 or -ENOMEM. */
+int suppression_hash(const struct sealing *s, const char *address,
+                     ProtobufCBinaryData *ret) must_check;
 /* The person who calls. -ENOENT, and refused, when her account is gone. */
 int caller_person(const struct rd *rd, const struct caller *caller, PersonRow **ret,
                   struct status *status) must_check;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "services/accounts/networks.h"
 #include "services/accounts/persons.h"
 #include "services/accounts/roles.h"
 #include "services/accounts/sessions.h"
@@ -41,7 +42,7 @@ int accounts_get_me(const struct query_in *in, const GetMeRequest *req, GetMeRes
 
 /* ---- her sessions ---- */
 
-static char *network_text(struct arena *arena, struct slice network)
+char *network_text(struct arena *arena, struct slice network)
 {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr address;

@@ -3,6 +3,7 @@
  * Security: what does not count any more, and what never was, get the same answer. */
 #include <errno.h>
 
+#include "services/accounts/keys.h"
 #include "services/accounts/roles.h"
 #include "services/accounts/sessions.h"
 #include "services/accounts/uses.h"
@@ -73,10 +74,35 @@ static int resolve_session(const struct query_in *in, struct slice token_hash,
     return 0;
 }
 
+/* A key gives what its owner may, within what it is for. */
+static int resolve_key(const struct query_in *in, struct slice token_hash,
+                       Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status)
+{
+    struct role_at *roles;
+    size_t n_roles;
+    KeyRow *row;
+    int r = key_find(in->state, token_hash, &row);
+    if (r == 0 && !counts_now(row->made_ms, row->expires_ms, in->now_ms))
+        r = -ENOENT;
+    if (r == 0)
+        r = roles_of(in->state, row->person, &roles, &n_roles);
+    if (r == 0)
+        r = fill_person(in, row->person, roles, n_roles, res);
+    if (r < 0)
+        return r == -ENOENT ? refuse(status) : r;
+    uses_note(USES_KEY, token_hash, in->now_ms);
+    int64_t remembered_ms = in->now_ms + REMEMBERED_MS;
+    res->watch = row->watch;
+    res->expires_ms = row->expires_ms < remembered_ms ? row->expires_ms : remembered_ms;
+    res->queries_only = row->queries_only;
+    res->services = row->services;
+    res->n_services = row->n_services;
+    return 0;
+}
+
 int accounts_resolve(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
                      Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status)
 {
-    if (req->session.len > 0)
-        return resolve_session(in, slice_of(req->session), res, status);
-    return refuse(status);
+    return req->session.len > 0 ? resolve_session(in, slice_of(req->session), res, status)
+                                : resolve_key(in, slice_of(req->key), res, status);
 }

@@ -26,6 +26,6 @@ bool role_may_be_granted(const struct caller *caller, int role, struct outcome *
 /* Security: nobody raises herself. False, and refused, when the caller is the person. */
 bool role_is_for_another(const struct caller *caller, const char *person,
                          struct outcome *out) must_check;
-/* Grants it, tells the person by mail, and the gateway that what it knows of her does not hold. Held already: nothing. */
+/* Grants it, tells the person by mail (unless `row` is NULL), and the gateway that what it knows of her does not hold. Held already: nothing. */
 int role_grant(const struct decide_in *in, struct outcome *out, const char *person,
                const PersonRow *row, int role, const char *scope, const char *reason) must_check;

@@ -13,14 +13,15 @@ struct sealing {
 #define SEALING(in) ((struct sealing) { (in)->vault, (in)->key, (in)->arena })
 
 /* Where what stands (struct seal_place). Fixed for ever. */
-#define AT_PROFILE         (&(struct seal_place) { "profile", "" })
-#define AT_PSEUDONYM_KEY   (&(struct seal_place) { "pseudonym_key", "" })
-#define AT_SIGN_IN         (&(struct seal_place) { "sign_in", "" })
-#define AT_NETWORK(record) (&(struct seal_place) { "network", (record) })
-#define AT_MAIL(record)    (&(struct seal_place) { "mail", (record) })
-#define AT_REASON(record)  (&(struct seal_place) { "role_reason", (record) })
-#define AT_CLAIM(record)   (&(struct seal_place) { "claim", (record) })
-#define AT_ANSWER(record)  (&(struct seal_place) { "claim_answer", (record) })
+#define AT_PROFILE          (&(struct seal_place) { "profile", "" })
+#define AT_PSEUDONYM_KEY    (&(struct seal_place) { "pseudonym_key", "" })
+#define AT_SIGN_IN          (&(struct seal_place) { "sign_in", "" })
+#define AT_NETWORK(record)  (&(struct seal_place) { "network", (record) })
+#define AT_MAIL(record)     (&(struct seal_place) { "mail", (record) })
+#define AT_REASON(record)   (&(struct seal_place) { "role_reason", (record) })
+#define AT_CLAIM(record)    (&(struct seal_place) { "claim", (record) })
+#define AT_KEY_NAME(record) (&(struct seal_place) { "key_name", (record) })
+#define AT_ANSWER(record)   (&(struct seal_place) { "claim_answer", (record) })
 
 /* Seals for the person. 0; -ENOENT: there is no such person; -ENOMEM; else as vault_key() and seal_close(). */
 int seal_bytes(const struct sealing *s, const char *person, const struct seal_place *at,

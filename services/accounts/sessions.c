@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "services/accounts/keys.h"
 #include "services/accounts/mails.h"
 
 enum { TOKEN_BYTES = 32 };
@@ -57,7 +58,7 @@ int device_hash(const struct sealing *s, const char *address, struct slice brows
     return 0;
 }
 
-static int forget(struct outcome *out, const char *watch)
+int caller_forget(struct outcome *out, const char *watch)
 {
     static const CallerForgotten event = CALLER_FORGOTTEN_INIT;
     return emit_caller_forgotten(out, watch, &event);
@@ -71,7 +72,7 @@ int session_end(struct outcome *out, const struct session_at *session, SessionEn
     event.person = session->row->person;
     event.why = why;
     int r = emit_session_ended(out, session->row->person, &event);
-    return r < 0 ? r : forget(out, session->row->watch);
+    return r < 0 ? r : caller_forget(out, session->row->watch);
 }
 
 int callers_forget(const struct rd *rd, struct outcome *out, const char *person)
@@ -80,7 +81,12 @@ int callers_forget(const struct rd *rd, struct outcome *out, const char *person)
     size_t n;
     int r = sessions_of(rd, person, &sessions, &n);
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = forget(out, sessions[i].row->watch);
+        r = caller_forget(out, sessions[i].row->watch);
+    struct key_at *keys;
+    if (r == 0)
+        r = keys_of(rd, person, &keys, &n);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = caller_forget(out, keys[i].row->watch);
     return r;
 }
 
@@ -109,20 +115,22 @@ static int make_room(const struct decide_in *in, struct outcome *out, const char
     return r;
 }
 
-static int new_token(struct arena *arena, char **ret, ProtobufCBinaryData *ret_hash)
+int token_make(struct arena *arena, const char *prefix, char **ret, ProtobufCBinaryData *ret_hash)
 {
     enum {
-        CHARS = sodium_base64_ENCODED_LEN(TOKEN_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING)
+        CHARS = sodium_base64_ENCODED_LEN(TOKEN_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
     };
     uint8_t random[TOKEN_BYTES];
-    char *token = arena_alloc(arena, CHARS);
+    char text[CHARS];
     uint8_t *hash = arena_alloc(arena, TOKEN_HASH_BYTES);
+    randombytes_buf(random, sizeof(random));
+    sodium_bin2base64(text, sizeof(text), random, sizeof(random),
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    char *token = arena_printf(arena, "%s%s", prefix, text);
+    sodium_memzero(random, sizeof(random));
+    sodium_memzero(text, sizeof(text));
     if (!token || !hash)
         return -ENOMEM;
-    randombytes_buf(random, sizeof(random));
-    sodium_bin2base64(token, CHARS, random, sizeof(random),
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    sodium_memzero(random, sizeof(random));
     caller_hash_token(slice_text(token), hash);
     *ret = token;
     *ret_hash = (ProtobufCBinaryData) { TOKEN_HASH_BYTES, hash };
@@ -149,7 +157,7 @@ int session_start(const struct decide_in *in, struct outcome *out, const struct 
     char *token;
     int r = make_room(in, out, arrival->person);
     if (r == 0)
-        r = new_token(in->arena, &token, &event.token_hash);
+        r = token_make(in->arena, "", &token, &event.token_hash);
     if (r == 0)
         r = name_session(in, &event);
     if (r == 0)

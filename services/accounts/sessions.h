@@ -35,6 +35,11 @@ struct arrival {
 int session_start(const struct decide_in *in, struct outcome *out,
                   const struct arrival *arrival) must_check;
 int session_end(struct outcome *out, const struct session_at *session, SessionEnd why) must_check;
+/* A token of 32 random bytes after a prefix, and what log and tables hold of it. 0 or -ENOMEM. */
+int token_make(struct arena *arena, const char *prefix, char **ret,
+               ProtobufCBinaryData *ret_hash) must_check;
+/* The gateway forgets what it knows of one session or key. */
+int caller_forget(struct outcome *out, const char *watch) must_check;
 /* The gateway forgets what it knows of all the person's sessions and keys, and asks anew. */
 int callers_forget(const struct rd *rd, struct outcome *out, const char *person) must_check;
 

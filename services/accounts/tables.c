@@ -26,15 +26,54 @@ INDEX(T_ROLE_HOLDER, "role_holder");
 TABLE(T_CLAIM, "claim", claim_row);
 INDEX(T_CLAIM_OPEN, "claim_open");
 INDEX(T_CLAIM_OF, "claim_of");
+TABLE(T_KEY, "key", key_row);
+INDEX(T_KEY_OF, "key_of");
+INDEX(T_KEY_ENDS, "key_ends");
+TABLE(T_CONSENT_TEXT, "consent_text", consent_text);
+TABLE(T_CONSENT, "consent", consent_row);
+INDEX(T_CONSENT_NOW, "consent_now");
+TABLE(T_CONSENT_CHECK, "consent_check", consent_check);
+TABLE(T_SECURITY, "security", security_row);
+TABLE(T_SECURITY_ALL, "security_all", security_row);
+TABLE(T_ERASURE, "erasure", erasure_row);
+INDEX(T_ERASURE_DUE, "erasure_due");
+TABLE(T_SUPPRESSED, "suppressed", suppressed_row);
 TABLE(T_MAIL, "mail", mail_row);
 INDEX(T_MAIL_DUE, "mail_due");
 INDEX(T_MAIL_OF, "mail_of");
 
 const struct table *const accounts_tables[] = {
-    &T_PERSON,       &T_SIGN_IN,     &T_SIGN_IN_ENDS, &T_SESSION,    &T_SESSION_OF,
-    &T_SESSION_ENDS, &T_DEVICE,      &T_DEVICE_OF,    &T_LIMIT,      &T_LIMIT_ENDS,
-    &T_ROLE,         &T_ROLE_HOLDER, &T_CLAIM,        &T_CLAIM_OPEN, &T_CLAIM_OF,
-    &T_MAIL,         &T_MAIL_DUE,    &T_MAIL_OF,      NULL,
+    &T_PERSON,
+    &T_SIGN_IN,
+    &T_SIGN_IN_ENDS,
+    &T_SESSION,
+    &T_SESSION_OF,
+    &T_SESSION_ENDS,
+    &T_DEVICE,
+    &T_DEVICE_OF,
+    &T_LIMIT,
+    &T_LIMIT_ENDS,
+    &T_ROLE,
+    &T_ROLE_HOLDER,
+    &T_CLAIM,
+    &T_CLAIM_OPEN,
+    &T_CLAIM_OF,
+    &T_KEY,
+    &T_KEY_OF,
+    &T_KEY_ENDS,
+    &T_CONSENT_TEXT,
+    &T_CONSENT,
+    &T_CONSENT_NOW,
+    &T_CONSENT_CHECK,
+    &T_SECURITY,
+    &T_SECURITY_ALL,
+    &T_ERASURE,
+    &T_ERASURE_DUE,
+    &T_SUPPRESSED,
+    &T_MAIL,
+    &T_MAIL_DUE,
+    &T_MAIL_OF,
+    NULL,
 };
 
 /* Another number replays the log: to be raised with every change of the layout above or of apply. */
@@ -47,6 +86,7 @@ const struct service_def accounts_service = {
     .tables = accounts_tables,
     .apply = accounts_apply,
     .chore = uses_chore,
+    .effect = &accounts_effect,
     .personal = true,
     .exists = accounts_exists,
     .resolve = accounts_resolve,
@@ -62,9 +102,26 @@ int session_find(const struct rd *rd, struct slice token_hash, SessionRow **ret)
     return rd_get(rd, &T_SESSION, KEY_BYTES(token_hash), ret);
 }
 
+int consent_find(const struct rd *rd, const char *person, const char *purpose, ConsentRow **ret,
+                 uint64_t *ret_sequence)
+{
+    struct slice at;
+    struct key k;
+    key_of(person, purpose, &k);
+    int r = rd_get_bytes(rd, &T_CONSENT_NOW, &k, &at);
+    if (r < 0)
+        return r;
+    struct key_reader reader = { .rest = at };
+    if (!key_read_u64(&reader, ret_sequence))
+        return -EBADMSG;
+    key_of_u64(person, *ret_sequence, &k);
+    r = rd_get(rd, &T_CONSENT, &k, ret);
+    return r == -ENOENT ? -EBADMSG : r;
+}
+
 int accounts_exists(const struct rd *rd, const char *slot)
 {
-    static const struct table *const slots[] = { &T_PERSON, &T_SIGN_IN };
+    static const struct table *const slots[] = { &T_PERSON, &T_SIGN_IN, &T_ERASURE };
     for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
         struct slice row;
         int r = rd_get_bytes(rd, slots[i], KEY_TEXT(slot), &row);
@@ -110,10 +167,10 @@ void role_holder_key(int role, const char *scope, const char *person, struct key
     key_text(key_text(key_u8(ret, (uint8_t)role), scope), person);
 }
 
-void claim_of_key(const char *person, uint64_t number, struct key *ret)
+void key_of_u64(const char *owner, uint64_t number, struct key *ret)
 {
     *ret = KEY_INIT;
-    key_u64(key_text(ret, person), number);
+    key_u64(key_text(ret, owner), number);
 }
 
 int scan_give_up(struct scan *s, int r)

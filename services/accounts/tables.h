@@ -26,26 +26,43 @@
  *   claim               (u64 number)                    -> ClaimRow
  *   claim_open          (u64 number)                    -> nothing
  *   claim_of            (person, u64 number)            -> nothing
+ *   key                 (bytes token hash)              -> KeyRow
+ *   key_of              (person, key)                   -> token hash
+ *   key_ends            (i64 expires, bytes token hash) -> nothing
+ *   consent_text        (purpose, u64 version)          -> ConsentText
+ *   consent             (person, u64 event sequence)    -> ConsentRow: all she gave
+ *   consent_now         (person, purpose)               -> u64 event sequence of the one that holds
+ *   consent_check       (bytes keyed hash)              -> ConsentCheck: what services that ask get
+ *   security            (person, u64 event sequence)    -> SecurityRow
+ *   security_all        (u64 event sequence)            -> SecurityRow, without details
+ *   erasure             (erasure)                       -> ErasureRow
+ *   erasure_due         (i64 due, erasure)              -> nothing
+ *   suppressed          (bytes keyed hash of an address) -> SuppressedRow
  *   mail                (mail)                          -> MailRow
  *   mail_due            (i64 due, mail)                 -> nothing
  *   mail_of             (slot, mail)                    -> nothing */
 extern const struct table T_PERSON, T_SIGN_IN, T_SIGN_IN_ENDS, T_SESSION, T_SESSION_OF,
     T_SESSION_ENDS, T_DEVICE, T_DEVICE_OF, T_LIMIT, T_LIMIT_ENDS, T_ROLE, T_ROLE_HOLDER, T_CLAIM,
-    T_CLAIM_OPEN, T_CLAIM_OF, T_MAIL, T_MAIL_DUE, T_MAIL_OF;
+    T_CLAIM_OPEN, T_CLAIM_OF, T_KEY, T_KEY_OF, T_KEY_ENDS, T_CONSENT_TEXT, T_CONSENT, T_CONSENT_NOW,
+    T_CONSENT_CHECK, T_SECURITY, T_SECURITY_ALL, T_ERASURE, T_ERASURE_DUE, T_SUPPRESSED, T_MAIL,
+    T_MAIL_DUE, T_MAIL_OF;
 extern const struct table *const accounts_tables[];
 
 extern const struct service_def accounts_service;
 int accounts_apply(struct wr *wr, const struct fact *fact, const void *event);
 int accounts_resolve(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
                      Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status);
-/* Whether somebody with this slot in the vault is in the tables: a person, a sign-in. 0, -ENOENT, or a failure. */
+extern const struct effect accounts_effect;
+/* Whether somebody with this slot in the vault is in the tables: a person, a sign-in, an erasure. 0, -ENOENT, or a failure. */
 int accounts_exists(const struct rd *rd, const char *slot) must_check;
 
 /* What the vault finds persons by, and what it makes keyed hashes of (vault.h). Fixed for ever: hashes stand in the log. */
 enum {
-    FIND_ADDRESS = 1, /* e-mail address in its one form */
-    HASH_DEVICE = 20, /* address, browser */
-    HASH_LIMIT = 21,  /* u8 limit kind, what it is about */
+    FIND_ADDRESS = 1,     /* e-mail address in its one form */
+    HASH_DEVICE = 20,     /* address, browser */
+    HASH_LIMIT = 21,      /* u8 limit kind, what it is about */
+    HASH_CONSENT = 22,    /* service, her id there, purpose */
+    HASH_SUPPRESSED = 23, /* address */
 };
 
 enum { TOKEN_HASH_BYTES = CALLER_HASH_BYTES };
@@ -77,6 +94,9 @@ static inline struct slice slice_text(const char *text)
 }
 
 int person_find(const struct rd *rd, const char *person, PersonRow **ret) must_check;
+/* The consent that holds for the purpose, and the sequence it is kept under. */
+int consent_find(const struct rd *rd, const char *person, const char *purpose, ConsentRow **ret,
+                 uint64_t *ret_sequence) must_check;
 int session_find(const struct rd *rd, struct slice token_hash, SessionRow **ret) must_check;
 
 /* Keys of two parts. */
@@ -86,7 +106,7 @@ void key_at(int64_t time_ms, const char *what, struct key *ret);
 void key_at_bytes(int64_t time_ms, struct slice what, struct key *ret);
 void role_key(const char *person, int role, const char *scope, struct key *ret);
 void role_holder_key(int role, const char *scope, const char *person, struct key *ret);
-void claim_of_key(const char *person, uint64_t number, struct key *ret);
+void key_of_u64(const char *owner, uint64_t number, struct key *ret);
 
 /* Ends a scan that met trouble and answers the trouble. */
 int scan_give_up(struct scan *s, int r);

@@ -1,0 +1,101 @@
+/* decide_privacy.c - the end of an account.
+ *
+ * One command erases the person here: her rows, and after the commit her key, so that no copy of what was sealed for her can be read
+ * any more, in the log, in tables, in backups. Her ids in other services follow from her pseudonym key, which is sealed anew under a key
+ * of the erasure's own until every service has followed; then that goes, too. What stays is a keyed hash of her address, so that
+ * nobody writes to her again unasked. */
+#include <errno.h>
+#include <string.h>
+
+#include "services/accounts/persons.h"
+#include "services/accounts/sessions.h"
+
+int suppression_hash(const struct sealing *s, const char *address, ProtobufCBinaryData *ret)
+{
+    uint8_t *hash = arena_alloc(s->arena, VAULT_HASH_BYTES);
+    if (!hash)
+        return -ENOMEM;
+    vault_hash(s->vault, HASH_SUPPRESSED, slice_text(address), hash);
+    *ret = (ProtobufCBinaryData) { VAULT_HASH_BYTES, hash };
+    return 0;
+}
+
+/* Her pseudonym key, from under her own key under the erasure's. */
+static int keep_pseudonym_key(const struct decide_in *in, const PersonRow *row, PersonErased *event)
+{
+    const struct sealing *sealing = &SEALING(in);
+    struct slice pseudonym_key;
+    struct err err;
+    int r = open_bytes(sealing, event->person, AT_PSEUDONYM_KEY, row->sealed_pseudonym_key,
+                       &pseudonym_key);
+    if (r < 0)
+        return r;
+    id_next(in->ids, in->now_ms, event->erasure);
+    r = vault_add(in->vault, event->erasure, NULL, 0, &err);
+    if (r == 0)
+        r = seal_bytes(sealing, event->erasure, AT_PSEUDONYM_KEY, pseudonym_key,
+                       &event->sealed_pseudonym_key);
+    return r;
+}
+
+int accounts_erase_account(const struct decide_in *in, const EraseAccountRequest *req,
+                           EraseAccountResponse *res, struct outcome *out)
+{
+    PersonErased event = PERSON_ERASED_INIT;
+    PersonRow *row;
+    Profile *profile;
+    if (!came_in_person(in, out))
+        return 0;
+    if (!req->confirm)
+        return outcome_violation(out, "confirm",
+                                 "must be true: an account that is erased cannot be had back");
+    int r = caller_person(in->state, &in->caller, &row, &out->status);
+    if (r == 0)
+        r = person_profile(&SEALING(in), in->caller.id, row, &profile);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    event.person = (char *)in->caller.id;
+    event.erasure = arena_alloc(in->arena, ID_CHARS + 1);
+    if (!event.erasure)
+        return -ENOMEM;
+    r = keep_pseudonym_key(in, row, &event);
+    if (r == 0 && *profile->address)
+        r = suppression_hash(&SEALING(in), profile->address, &event.suppression);
+    if (r == 0)
+        r = callers_forget(in->state, out, in->caller.id);
+    if (r == 0)
+        r = emit_person_erased(out, in->caller.id, &event);
+    if (r < 0)
+        return r;
+    res->erasure = event.erasure;
+    outcome_set_session(out, "", 0);
+    return outcome_erase_person(out, in->caller.id);
+}
+
+/* After the first attempt that did not reach every service, the second, ...; then each hour, until all have followed. */
+static const int64_t again_after_ms[] = { 15 * SECOND_MS, MINUTE_MS, 5 * MINUTE_MS,
+                                          15 * MINUTE_MS };
+
+int accounts_record_erasure(const struct decide_in *in, const RecordErasureRequest *req,
+                            RecordErasureResponse *res, struct outcome *out)
+{
+    (void)res; /* says nothing */
+    ErasureFollowed followed = ERASURE_FOLLOWED_INIT;
+    ErasureCompleted completed = ERASURE_COMPLETED_INIT;
+    ErasureRow *row;
+    int r = rd_get(in->state, &T_ERASURE, KEY_TEXT(req->erasure), &row);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (req->complete) {
+        completed.erasure = req->erasure;
+        r = emit_erasure_completed(out, req->erasure, &completed);
+        return r < 0 ? r : outcome_erase_person(out, req->erasure);
+    }
+    followed.erasure = req->erasure;
+    followed.done = req->done;
+    followed.n_done = req->n_done;
+    followed.next_ms =
+        in->now_ms +
+        (row->tries < ARRAY_LEN(again_after_ms) ? again_after_ms[row->tries] : HOUR_MS);
+    return emit_erasure_followed(out, req->erasure, &followed);
+}

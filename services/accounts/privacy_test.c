@@ -1,0 +1,298 @@
+/* privacy_test.c - the end of an account, and what is seen of what happened to one. */
+#include <dirent.h>
+#include <errno.h>
+
+#include "services/accounts/testing.h"
+
+static void erase(struct caller who)
+{
+    EraseAccountRequest request = ERASE_ACCOUNT_REQUEST_INIT;
+    request.confirm = true;
+    when(who, "EraseAccount", &request);
+}
+
+static const ListMySecurityEventsResponse *my_events(struct caller who, uint32_t size,
+                                                     const char *token)
+{
+    ListMySecurityEventsRequest request = LIST_MY_SECURITY_EVENTS_REQUEST_INIT;
+    ListMySecurityEventsResponse *response;
+    request.page_size = size;
+    request.page_token = (char *)token;
+    ask(who, "ListMySecurityEvents", &request, &response);
+    return response;
+}
+
+static const ListErasuresResponse *erasures(void)
+{
+    ListErasuresRequest request = LIST_ERASURES_REQUEST_INIT;
+    ListErasuresResponse *response;
+    ask(operator_caller(), "ListErasures", &request, &response);
+    return response;
+}
+
+static void record_erasure(const char *erasure, bool complete)
+{
+    static char *done[] = { "directory" };
+    RecordErasureRequest request = RECORD_ERASURE_REQUEST_INIT;
+    request.erasure = (char *)erasure;
+    request.done = done;
+    request.n_done = 1;
+    request.complete = complete;
+    when(operator_caller(), "RecordErasure", &request);
+    then_ok();
+}
+
+static bool suppressed(const char *address)
+{
+    CheckSuppressionRequest request = CHECK_SUPPRESSION_REQUEST_INIT;
+    CheckSuppressionResponse *response;
+    request.address = (char *)address;
+    ask(house_caller("@newsletter"), "CheckSuppression", &request, &response);
+    return response->suppressed;
+}
+
+/* Everything an account can have. */
+static struct caller given_full_account(struct browser *b)
+{
+    static char *services[] = { "directory" };
+    struct caller anna = given_signed_in(b, ANNA);
+    GrantByAddressRequest grant = GRANT_BY_ADDRESS_REQUEST_INIT;
+    grant.address = ANNA;
+    grant.role = FOKUS__V1__ROLE__ROLE_EDITOR;
+    grant.reason = "Redaktör.";
+    when(operator_caller(), "GrantByAddress", &grant);
+    then_ok();
+    ClaimOrganisationRequest claim = CLAIM_ORGANISATION_REQUEST_INIT;
+    claim.organisation = "exempelforbundet";
+    claim.kind = CLAIM_KIND_MANDATE;
+    claim.text = "Ordförande.";
+    when(anna, "ClaimOrganisation", &claim);
+    then_ok();
+    MakeApiKeyRequest key = MAKE_API_KEY_REQUEST_INIT;
+    key.name = "Kalendern";
+    key.services = services;
+    key.n_services = 1;
+    key.days = 30;
+    when(anna, "MakeApiKey", &key);
+    then_ok();
+    ConsentText text = CONSENT_TEXT_INIT, *rows[] = { &text };
+    text.purpose = "nyhetsbrev";
+    text.version = 1;
+    text.title_sv = text.title_en = "T";
+    text.text_sv = text.text_en = "T";
+    text.services = services;
+    text.n_services = 1;
+    ImportConsentTextsRequest import = IMPORT_CONSENT_TEXTS_REQUEST_INIT;
+    import.rows = rows;
+    import.n_rows = 1;
+    when(operator_caller(), "ImportConsentTexts", &import);
+    then_ok();
+    GiveConsentRequest give = GIVE_CONSENT_REQUEST_INIT;
+    give.purpose = "nyhetsbrev";
+    give.version = 1;
+    when(anna, "GiveConsent", &give);
+    then_ok();
+    return anna;
+}
+
+TEST(an_erased_person_is_gone_from_vault_and_tables)
+{
+    struct browser b = a_browser(1), other = a_browser(2);
+    struct vault_stats stats;
+    struct caller berta = given_signed_in(&other, BERTA);
+    struct caller anna = given_full_account(&b);
+    from(&b);
+    erase(anna);
+    then_ok();
+    assert_int_equal(then_events_of("CallerForgotten"), 2); /* of the session, of the key */
+    then_event(2, "PersonErased");
+    assert_string_equal(then_session()->token, "");
+    assert_null(resolve(&b));
+    assert_non_null(resolve(&other));
+    assert_int_equal(vault_key(given_vault(), anna.id, given_key()), -ENOENT);
+    vault_stats(given_vault(), &stats);
+    assert_int_equal(stats.persons, 2); /* Berta, and the erasure that others have to follow */
+    assert_int_equal(my_events(anna, 0, "")->n_events, 0);
+    ListClaimsRequest claims = LIST_CLAIMS_REQUEST_INIT;
+    ListClaimsResponse *listed;
+    claims.include_closed = true;
+    ask(operator_caller(), "ListClaims", &claims, &listed);
+    assert_int_equal(listed->n_claims, 0);
+    erase(anna);
+    then_refused(CODE_FAILED_PRECONDITION); /* there is no such account */
+    from(&other);
+    ClaimOrganisationRequest claim = CLAIM_ORGANISATION_REQUEST_INIT;
+    claim.organisation = "exempelforbundet";
+    claim.kind = CLAIM_KIND_MANDATE;
+    when(berta, "ClaimOrganisation", &claim);
+    assert_int_equal(((const ClaimOrganisationResponse *)then_response())->number, 2);
+}
+
+TEST(mails_to_an_erased_person_are_not_sent)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_full_account(&b);
+    erase(anna);
+    ListOutboxRequest request = LIST_OUTBOX_REQUEST_INIT;
+    ListOutboxResponse *response;
+    ask(operator_caller(), "ListOutbox", &request, &response);
+    assert_int_equal(response->waiting, 0);
+}
+
+TEST(an_erasure_waits_until_every_service_has_followed)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    struct vault_stats stats;
+    erase(anna);
+    const ListErasuresResponse *waiting = erasures();
+    assert_int_equal(waiting->n_erasures, 1);
+    assert_int_equal(waiting->erasures[0]->due_ms, given_now_ms());
+    const char *erasure = waiting->erasures[0]->erasure;
+    record_erasure(erasure, false);
+    then_event(0, "ErasureFollowed");
+    assert_int_equal(erasures()->erasures[0]->due_ms, given_now_ms() + 15 * SECOND_MS);
+    assert_string_equal(erasures()->erasures[0]->done[0], "directory");
+    record_erasure(erasure, true);
+    then_event(0, "ErasureCompleted");
+    assert_int_equal(erasures()->n_erasures, 0);
+    vault_stats(given_vault(), &stats);
+    assert_int_equal(stats.persons, 0);
+    record_erasure(erasure, true);
+    then_no_event();
+}
+
+TEST(an_erased_address_is_not_written_to_unasked)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    assert_false(suppressed(ANNA));
+    erase(anna);
+    assert_true(suppressed("Anna@Example.se"));
+    assert_false(suppressed(BERTA));
+    GrantByAddressRequest grant = GRANT_BY_ADDRESS_REQUEST_INIT;
+    grant.address = ANNA;
+    grant.role = FOKUS__V1__ROLE__ROLE_EDITOR;
+    grant.reason = "Redaktör.";
+    when(operator_caller(), "GrantByAddress", &grant);
+    then_ok();
+    assert_int_equal(then_events_of("MailQueued"), 0);
+    assert_true(suppressed(ANNA));
+}
+
+TEST(who_comes_back_is_another_person_and_may_be_written_to)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    erase(anna);
+    struct caller again = given_signed_in(&b, ANNA);
+    assert_string_not_equal(again.id, anna.id);
+    assert_false(suppressed(ANNA));
+}
+
+TEST(erasing_is_confirmed_and_done_in_person)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    EraseAccountRequest request = ERASE_ACCOUNT_REQUEST_INIT;
+    when(anna, "EraseAccount", &request);
+    then_violation("confirm");
+    given_origin(&(struct origin) { 0 });
+    erase(anna);
+    then_refused(CODE_PERMISSION_DENIED);
+    erase(operator_caller());
+    then_refused(CODE_FAILED_PRECONDITION);
+    erase(anonymous());
+    then_refused(CODE_UNAUTHENTICATED);
+}
+
+/* ---- what is seen of what happened ---- */
+
+TEST(a_person_sees_what_happened_to_her_account_newest_first)
+{
+    struct browser b = a_browser(1), stranger = a_browser(7);
+    struct caller anna = given_full_account(&b);
+    const StartSignInResponse *started = start(&stranger, ANNA);
+    const char *code = last_mail()->code;
+    for (int i = 0; i < 5; i++)
+        finish(&stranger, started->sign_in, not_code(code), "");
+    const ListMySecurityEventsResponse *events = my_events(anna, 0, "");
+    assert_int_equal(events->n_events, 5);
+    assert_int_equal(events->events[0]->kind, SECURITY_KIND_WRONG_CODES);
+    assert_int_equal(events->events[1]->kind, SECURITY_KIND_KEY_MADE);
+    assert_string_equal(events->events[1]->detail, "Kalendern");
+    assert_int_equal(events->events[2]->kind, SECURITY_KIND_ROLE_GRANTED);
+    assert_int_equal(events->events[2]->role, FOKUS__V1__ROLE__ROLE_EDITOR);
+    assert_string_equal(events->events[2]->detail, "Redaktör.");
+    assert_int_equal(events->events[3]->kind, SECURITY_KIND_NEW_DEVICE);
+    assert_string_equal(events->events[3]->detail, "192.0.2.1");
+    assert_int_equal(events->events[4]->kind, SECURITY_KIND_OPENED);
+
+    events = my_events(anna, 2, "");
+    assert_int_equal(events->n_events, 2);
+    events = my_events(anna, 2, events->next_page_token);
+    assert_int_equal(events->events[0]->kind, SECURITY_KIND_ROLE_GRANTED);
+    events = my_events(anna, 2, events->next_page_token);
+    assert_int_equal(events->n_events, 1);
+    assert_string_equal(events->next_page_token, "");
+}
+
+TEST(the_operator_sees_what_happened_but_not_to_whom)
+{
+    struct browser b = a_browser(1), stranger = a_browser(7);
+    given_signed_in(&b, ANNA);
+    const StartSignInResponse *started = start(&stranger, BERTA); /* nobody's address */
+    const char *code = last_mail()->code;
+    for (int i = 0; i < 5; i++)
+        finish(&stranger, started->sign_in, not_code(code), "");
+    ListSecurityEventsRequest request = LIST_SECURITY_EVENTS_REQUEST_INIT;
+    ListSecurityEventsResponse *response;
+    ask(operator_caller(), "ListSecurityEvents", &request, &response);
+    assert_int_equal(response->n_events, 3);
+    assert_int_equal(response->events[0]->kind, SECURITY_KIND_WRONG_CODES);
+    assert_int_equal(response->events[1]->kind, SECURITY_KIND_NEW_DEVICE);
+    assert_string_equal(response->events[1]->detail, "");
+    ask(signed_in("0190163d-8694-739b-aea5-966c26f8ad91"), "ListSecurityEvents", &request,
+        &response);
+    then_refused(CODE_PERMISSION_DENIED);
+}
+
+TEST(what_happened_is_forgotten_after_four_hundred_days)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    assert_int_equal(my_events(anna, 0, "")->n_events, 2);
+    given_time_passes(401 * DAY_MS);
+    given_signed_in(&b, ANNA);
+    assert_int_equal(my_events(anna, 0, "")->n_events, 1);
+}
+
+/* ---- what is sent ---- */
+
+static size_t mails_in(const char *folder)
+{
+    char path[256];
+    size_t n = 0;
+    (void)snprintf(path, sizeof(path), "%s/mail/%s", given_home(), folder);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+TEST(queued_mails_go_out)
+{
+    struct browser b = a_browser(1);
+    start(&b, ANNA);
+    assert_int_equal(when_effects_run(), 1);
+    assert_int_equal(mails_in("new"), 1);
+    assert_int_equal(when_effects_run(), 0);
+    start(&b, ANNA);
+    given_time_passes(10 * MINUTE_MS); /* too late: nobody could use the code */
+    assert_int_equal(when_effects_run(), 1);
+    assert_int_equal(mails_in("new"), 1);
+}
+
+TESTS(&accounts_service)
