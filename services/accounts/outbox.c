@@ -73,11 +73,13 @@ static int next(const struct query_in *in, void **ret_job, int64_t *ret_due_ms)
 
 /* ---- doing it ---- */
 
-/* Where people reach us. */
-static const char *site(void)
+/* Where people reach us; NULL without memory. */
+static const char *site(struct arena *arena)
 {
-    const char *given = getenv("FOKUS_SITE");
-    return given && *given ? given : "http://127.0.0.1:8080";
+    const char *given = getenv("FOKUS_SITE"), *http = getenv("FOKUS_HTTP");
+    if (given && *given)
+        return given;
+    return arena_printf(arena, "http://%s", http && *http ? http : "127.0.0.1:8080");
 }
 
 /* Belongs to the effects' thread, which sends one mail after the other over the same connection. */
@@ -107,7 +109,8 @@ static MailResult send_mail(const struct effect_in *in, const struct job *job, u
     if (!open_transport(in->home))
         return MAIL_RESULT_DEFERRED;
     mail.to.address = job->content->address;
-    int r = wording_of(in->arena, job->kind, job->content, site(), &mail);
+    const char *link = site(in->arena);
+    int r = link ? wording_of(in->arena, job->kind, job->content, link, &mail) : -ENOMEM;
     if (r == 0)
         r = mail_send(transport, &mail, &report, &err);
     if (r < 0) {
