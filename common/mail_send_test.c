@@ -32,7 +32,7 @@ static const struct mail code = {
 };
 
 struct fixture {
-    char home[64];
+    char home[64], url[50], password[100]; /* what the settings point to */
     struct mail_settings settings;
 };
 
@@ -325,8 +325,8 @@ static void *run_server(void *arg)
     return NULL;
 }
 
-/* Starts it and lets the settings point to it. `url` must hold 50 bytes. */
-static void start(struct server *s, struct mail_settings *settings, char *url)
+/* Starts it and lets the settings point to it. */
+static void start(struct server *s, struct fixture *f)
 {
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof(a);
@@ -336,9 +336,9 @@ static void start(struct server *s, struct mail_settings *settings, char *url)
     assert_int_equal(listen(s->listener, 5), 0);
     assert_int_equal(getsockname(s->listener, (struct sockaddr *)&a, &len), 0);
     assert_int_equal(pthread_create(&s->thread, NULL, run_server, s), 0);
-    (void)snprintf(url, 50, "smtp://127.0.0.1:%u", ntohs(a.sin_port));
-    settings->server = url;
-    settings->from = "fokus@fokus.example";
+    (void)snprintf(f->url, sizeof(f->url), "smtp://127.0.0.1:%u", ntohs(a.sin_port));
+    f->settings.server = f->url;
+    f->settings.from = "fokus@fokus.example";
 }
 
 static void stop(struct server *s)
@@ -377,22 +377,21 @@ static void replies(void **state)
         { secret, "535 5.7.8 no\r\n", MAIL_RETRY, 535, "5.7.8", "AUTH: 535 5.7.8 no" },
     };
     struct fixture *f = *state;
-    char url[50], password[100];
 
-    (void)snprintf(password, sizeof(password), "%s/password", f->home);
+    (void)snprintf(f->password, sizeof(f->password), "%s/password", f->home);
     int fd = -1;
-    assert_int_equal(disk_make(password, &fd), 0);
+    assert_int_equal(disk_make(f->password, &fd), 0);
     assert_int_equal(disk_write_at(fd, "secret\n", 7, 0), 0);
     close(fd);
     f->settings.user = "fokus";
-    f->settings.password_file = password;
+    f->settings.password_file = f->password;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct server s = { .command = cases[i].command, .reply = cases[i].reply, .times = 1 };
         struct mail_report report;
-        start(&s, &f->settings, url);
+        start(&s, f);
         f->settings.timeout_ms = strcmp(cases[i].reply, "hello\r\n") == 0 ? 300 : 20000;
         struct mail_transport *t = open_transport(f);
-        assert_string_equal(mail_transport_where(t), url);
+        assert_string_equal(mail_transport_where(t), f->url);
         assert_int_equal(mail_send(t, &code, &report, NULL), 0);
         if (report.result != cases[i].result || report.code != cases[i].code)
             fail_msg("%s %s: %s %d %s", cases[i].command, cases[i].reply,
@@ -418,9 +417,8 @@ static void a_kept_connection(void **state)
     struct fixture *f = *state;
     struct server s = { .command = "MAIL", .reply = "", .times = 0 };
     struct mail_report report;
-    char url[50];
 
-    start(&s, &f->settings, url);
+    start(&s, f);
     struct mail_transport *t = open_transport(f);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(mail_send(t, &code, &report, NULL), 0);
@@ -443,9 +441,8 @@ static void nobody_listens(void **state)
     struct fixture *f = *state;
     struct server s = { 0 };
     struct mail_report report;
-    char url[50];
 
-    start(&s, &f->settings, url);
+    start(&s, f);
     stop(&s);
     struct mail_transport *t = open_transport(f);
     assert_int_equal(mail_send(t, &code, &report, NULL), 0);
