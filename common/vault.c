@@ -199,7 +199,8 @@ static int make_vault(struct opening *o)
     randombytes_buf(h->id, sizeof(h->id));
     randombytes_buf(h->root, sizeof(h->root));
     h->slots = GROW_SLOTS;
-    h->generation = v->generation = 1;
+    h->generation = 1;
+    v->generation = 1;
     vault_wrap_key(master, h->service, v->secrets->wrap[0]);
 
     int r = disk_remove(fresh); /* of a start that was cut off */
