@@ -630,6 +630,8 @@ static int take_signals(void)
 static int run(struct service *s, const struct options *o, int signals, struct err *err)
 {
     int r = make_home(s, o->home, err);
+    if (r == 0 && s->def->start)
+        r = s->def->start(s->home, err);
     if (r == 0)
         r = open_core(s, err);
     if (r == 0)

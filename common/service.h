@@ -222,6 +222,8 @@ struct service_def {
     int (*resolve)(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
                    Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status);
     const struct effect *effect; /* NULL: none */
+    /* Reads settings of the service's own, before anything is served; NULL: it has none. A failure, told in `err`, stops the start. */
+    int (*start)(const char *home, struct err *err);
     /* It keeps personal data: it has a vault, and the two fields in decide_in and query_in. */
     bool personal;
     /* Of a service with personal data: 0 if the tables know this person; -ENOENT: no such person, or erased; else a failure. Asked

@@ -281,6 +281,12 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
         return apply_erasure_followed(wr, e->erasure_followed);
     case ACCOUNTS_EVENT_ERASURE_COMPLETED:
         return apply_erasure_completed(wr, e->erasure_completed);
+    case ACCOUNTS_EVENT_IDENTITY_LINKED:
+        return apply_identity_linked(wr, fact, e->identity_linked);
+    case ACCOUNTS_EVENT_IDENTITY_UNLINKED:
+        return apply_identity_unlinked(wr, fact, e->identity_unlinked);
+    case ACCOUNTS_EVENT_PROVIDER_ANSWER_USED:
+        return count_uses(wr, fact, e->provider_answer_used->uses, e->provider_answer_used->n_uses);
     case ACCOUNTS_EVENT_NOT_SET:
     case ACCOUNTS_EVENT_SENTINEL:
         return -EBADMSG;

@@ -24,6 +24,11 @@ int apply_key_made(struct wr *wr, const struct fact *fact, const KeyMade *e) mus
 int apply_key_gone(struct wr *wr, struct slice token_hash) must_check;
 int apply_key_used(struct wr *wr, const Use *use) must_check;
 
+int apply_identity_linked(struct wr *wr, const struct fact *fact,
+                          const IdentityLinked *e) must_check;
+int apply_identity_unlinked(struct wr *wr, const struct fact *fact,
+                            const IdentityUnlinked *e) must_check;
+
 /* Keeps what happened to an account: for the person, unless that is "", and without details for the operator. Fills in the time. */
 int apply_security(struct wr *wr, const struct fact *fact, const char *person,
                    SecurityRow *row) must_check;

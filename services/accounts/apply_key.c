@@ -1,4 +1,4 @@
-/* apply_key.c - what the events of API keys do to the tables. */
+/* apply_key.c - what the events of API keys and e-identifications do to the tables. */
 #include <errno.h>
 
 #include "services/accounts/apply.h"
@@ -51,4 +51,29 @@ int apply_key_used(struct wr *wr, const Use *use)
     row->used_ms = use->used_ms;
     wr_put(wr, &T_KEY, KEY_BYTES(use->token_hash), row);
     return 0;
+}
+
+int apply_identity_linked(struct wr *wr, const struct fact *fact, const IdentityLinked *e)
+{
+    IdentityRow row = IDENTITY_ROW_INIT;
+    SecurityRow security = SECURITY_ROW_INIT;
+    struct key k;
+    row.sealed = e->sealed;
+    row.linked_ms = fact->time_ms;
+    key_of(e->person, e->provider, &k);
+    wr_put(wr, &T_IDENTITY, &k, &row);
+    security.kind = SECURITY_KIND_PROVIDER_LINKED;
+    security.record = e->provider;
+    return apply_security(wr, fact, e->person, &security);
+}
+
+int apply_identity_unlinked(struct wr *wr, const struct fact *fact, const IdentityUnlinked *e)
+{
+    SecurityRow security = SECURITY_ROW_INIT;
+    struct key k;
+    key_of(e->person, e->provider, &k);
+    wr_delete(wr, &T_IDENTITY, &k);
+    security.kind = SECURITY_KIND_PROVIDER_UNLINKED;
+    security.record = e->provider;
+    return apply_security(wr, fact, e->person, &security);
 }

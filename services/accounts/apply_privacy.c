@@ -121,7 +121,8 @@ static int drop_everything(struct wr *wr, const char *person)
         int (*each)(struct wr *wr, const struct key *k, struct slice value);
     } of[] = {
         { &T_SESSION_OF, drop_session }, { &T_DEVICE_OF, drop_device }, { &T_ROLE, drop_role },
-        { &T_CLAIM_OF, drop_claim },     { &T_KEY_OF, drop_key },       { &T_SECURITY, NULL },
+        { &T_CLAIM_OF, drop_claim },     { &T_IDENTITY, NULL },         { &T_KEY_OF, drop_key },
+        { &T_SECURITY, NULL },
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(of); i++)

@@ -17,8 +17,7 @@ int address_read(struct arena *arena, const char *address, char **ret, struct st
     return *ret ? 0 : -ENOMEM;
 }
 
-/* What these values find is nobody's any more, or no account would be opened. */
-static int free_lookups(const struct decide_in *in, const struct vault_lookup *lookups, size_t n)
+int lookups_free(const struct decide_in *in, const struct vault_lookup *lookups, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         int r = vault_find(in->vault, lookups[i].kind, lookups[i].value, in->key);
@@ -41,7 +40,7 @@ int person_open(const struct decide_in *in, struct outcome *out, const Profile *
     if (!id)
         return -ENOMEM;
     id_next(in->ids, in->now_ms, id);
-    int r = free_lookups(in, lookups, n_lookups);
+    int r = lookups_free(in, lookups, n_lookups);
     if (r == 0)
         r = vault_add(in->vault, id, lookups, n_lookups, &err);
     if (r < 0)

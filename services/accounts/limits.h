@@ -20,7 +20,8 @@ enum limit_kind {                            /* fixed for ever: numbers stand in
                   LIMIT_GUESSES =
                       6, /* wrong codes for an address by browsers that do not know it */
                   LIMIT_DEVICE_GUESSES =
-                      7, /* wrong codes for an address by a browser that knows it */
+                      7,            /* wrong codes for an address by a browser that knows it */
+                  LIMIT_ANSWER = 8, /* uses of an identity provider's answer */
                   LIMIT_KINDS,
 };
 

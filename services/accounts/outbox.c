@@ -7,6 +7,7 @@
 
 #include "common/mail_send.h"
 #include "common/trace.h"
+#include "services/accounts/providers.h"
 #include "services/accounts/seals.h"
 #include "services/accounts/wording.h"
 
@@ -82,7 +83,7 @@ static const char *site(struct arena *arena)
     return arena_printf(arena, "http://%s", http && *http ? http : "127.0.0.1:8080");
 }
 
-/* Belongs to the effects' thread, which sends one mail after the other over the same connection. */
+/* Made at the start; belongs then to the effects' thread, which sends one mail after the other over the same connection. */
 static struct mail_transport *transport;
 
 static __attribute__((destructor)) void close_transport(void)
@@ -90,13 +91,20 @@ static __attribute__((destructor)) void close_transport(void)
     mail_transport_close(transport);
 }
 
-static bool open_transport(const char *home)
+static int open_transport(const char *home, struct err *err)
 {
-    struct err err = { "" };
     struct mail_settings settings = mail_settings_given(home);
-    if (!transport && mail_transport_open(&transport, &settings, &err) < 0)
-        trace_log(TRACE_ERROR, "mail cannot be sent", "why", err.text, NULL);
-    return transport != NULL;
+    return transport ? 0 : mail_transport_open(&transport, &settings, err);
+}
+
+int accounts_start(const char *home, struct err *err)
+{
+    int r = open_transport(home, err);
+    if (r == 0)
+        r = providers_open(home, err);
+    if (r == 0)
+        trace_log(TRACE_INFO, "mail goes out", "where", mail_transport_where(transport), NULL);
+    return r;
 }
 
 static MailResult send_mail(const struct effect_in *in, const struct job *job, uint32_t *ret_code)
@@ -106,8 +114,10 @@ static MailResult send_mail(const struct effect_in *in, const struct job *job, u
     struct err err = { "" };
     if (!job->content)
         return MAIL_RESULT_REFUSED;
-    if (!open_transport(in->home))
+    if (open_transport(in->home, &err) < 0) {
+        trace_log(TRACE_ERROR, "mail cannot be sent", "why", err.text, NULL);
         return MAIL_RESULT_DEFERRED;
+    }
     mail.to.address = job->content->address;
     const char *link = site(in->arena);
     int r = link ? wording_of(in->arena, job->kind, job->content, link, &mail) : -ENOMEM;

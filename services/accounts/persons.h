@@ -2,6 +2,9 @@
 #pragma once
 #include "services/accounts/seals.h"
 
+/* What these values still find in the vault is nobody's any more: takes it away, so that they can be somebody's. As lookup_free(). */
+int lookups_free(const struct decide_in *in, const struct vault_lookup *lookups,
+                 size_t n) must_check;
 /* Opens an account. `lookups` are what she is found by. When she asked for it herself, her address may be written to again even if
  * she was erased before. The row is as apply will make it. */
 int person_open(const struct decide_in *in, struct outcome *out, const Profile *profile,

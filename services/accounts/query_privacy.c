@@ -38,6 +38,9 @@ static int show_event(const struct query_in *in, const char *person, const Secur
     shown->role = row->role;
     shown->scope = row->scope;
     *ret = shown;
+    if (person && (row->kind == SECURITY_KIND_PROVIDER_LINKED ||
+                   row->kind == SECURITY_KIND_PROVIDER_UNLINKED))
+        shown->detail = row->record;
     const struct seal_place *at = person ? place_of(row, &room) : NULL;
     if (!at)
         return 0;

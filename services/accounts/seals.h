@@ -21,6 +21,7 @@ struct sealing {
 #define AT_REASON(record)   (&(struct seal_place) { "role_reason", (record) })
 #define AT_CLAIM(record)    (&(struct seal_place) { "claim", (record) })
 #define AT_KEY_NAME(record) (&(struct seal_place) { "key_name", (record) })
+#define AT_IDENTITY(record) (&(struct seal_place) { "identity", (record) })
 #define AT_ANSWER(record)   (&(struct seal_place) { "claim_answer", (record) })
 
 /* Seals for the person. 0; -ENOENT: there is no such person; -ENOMEM; else as vault_key() and seal_close(). */

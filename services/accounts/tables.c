@@ -14,6 +14,7 @@
 TABLE(T_PERSON, "person", person_row);
 TABLE(T_SIGN_IN, "sign_in", sign_in);
 INDEX(T_SIGN_IN_ENDS, "sign_in_ends");
+TABLE(T_IDENTITY, "identity", identity_row);
 TABLE(T_SESSION, "session", session_row);
 INDEX(T_SESSION_OF, "session_of");
 INDEX(T_SESSION_ENDS, "session_ends");
@@ -43,37 +44,14 @@ INDEX(T_MAIL_DUE, "mail_due");
 INDEX(T_MAIL_OF, "mail_of");
 
 const struct table *const accounts_tables[] = {
-    &T_PERSON,
-    &T_SIGN_IN,
-    &T_SIGN_IN_ENDS,
-    &T_SESSION,
-    &T_SESSION_OF,
-    &T_SESSION_ENDS,
-    &T_DEVICE,
-    &T_DEVICE_OF,
-    &T_LIMIT,
-    &T_LIMIT_ENDS,
-    &T_ROLE,
-    &T_ROLE_HOLDER,
-    &T_CLAIM,
-    &T_CLAIM_OPEN,
-    &T_CLAIM_OF,
-    &T_KEY,
-    &T_KEY_OF,
-    &T_KEY_ENDS,
-    &T_CONSENT_TEXT,
-    &T_CONSENT,
-    &T_CONSENT_NOW,
-    &T_CONSENT_CHECK,
-    &T_SECURITY,
-    &T_SECURITY_ALL,
-    &T_ERASURE,
-    &T_ERASURE_DUE,
-    &T_SUPPRESSED,
-    &T_MAIL,
-    &T_MAIL_DUE,
-    &T_MAIL_OF,
-    NULL,
+    &T_PERSON,       &T_SIGN_IN,     &T_SIGN_IN_ENDS,  &T_IDENTITY,
+    &T_SESSION,      &T_SESSION_OF,  &T_SESSION_ENDS,  &T_DEVICE,
+    &T_DEVICE_OF,    &T_LIMIT,       &T_LIMIT_ENDS,    &T_ROLE,
+    &T_ROLE_HOLDER,  &T_CLAIM,       &T_CLAIM_OPEN,    &T_CLAIM_OF,
+    &T_KEY,          &T_KEY_OF,      &T_KEY_ENDS,      &T_CONSENT_TEXT,
+    &T_CONSENT,      &T_CONSENT_NOW, &T_CONSENT_CHECK, &T_SECURITY,
+    &T_SECURITY_ALL, &T_ERASURE,     &T_ERASURE_DUE,   &T_SUPPRESSED,
+    &T_MAIL,         &T_MAIL_DUE,    &T_MAIL_OF,       NULL,
 };
 
 /* Another number replays the log: to be raised with every change of the layout above or of apply. */
@@ -87,6 +65,7 @@ const struct service_def accounts_service = {
     .apply = accounts_apply,
     .chore = uses_chore,
     .effect = &accounts_effect,
+    .start = accounts_start,
     .personal = true,
     .exists = accounts_exists,
     .resolve = accounts_resolve,

@@ -14,6 +14,7 @@
 /*   person              (person)                        -> PersonRow
  *   sign_in             (sign-in)                       -> SignIn
  *   sign_in_ends        (i64 expires, sign-in)          -> nothing
+ *   identity            (person, provider)              -> IdentityRow
  *   session             (bytes token hash)              -> SessionRow
  *   session_of          (person, session)               -> token hash: UUIDv7, so oldest first
  *   session_ends        (i64 expires, bytes token hash) -> nothing
@@ -41,7 +42,7 @@
  *   mail                (mail)                          -> MailRow
  *   mail_due            (i64 due, mail)                 -> nothing
  *   mail_of             (slot, mail)                    -> nothing */
-extern const struct table T_PERSON, T_SIGN_IN, T_SIGN_IN_ENDS, T_SESSION, T_SESSION_OF,
+extern const struct table T_PERSON, T_SIGN_IN, T_SIGN_IN_ENDS, T_IDENTITY, T_SESSION, T_SESSION_OF,
     T_SESSION_ENDS, T_DEVICE, T_DEVICE_OF, T_LIMIT, T_LIMIT_ENDS, T_ROLE, T_ROLE_HOLDER, T_CLAIM,
     T_CLAIM_OPEN, T_CLAIM_OF, T_KEY, T_KEY_OF, T_KEY_ENDS, T_CONSENT_TEXT, T_CONSENT, T_CONSENT_NOW,
     T_CONSENT_CHECK, T_SECURITY, T_SECURITY_ALL, T_ERASURE, T_ERASURE_DUE, T_SUPPRESSED, T_MAIL,
@@ -53,12 +54,15 @@ int accounts_apply(struct wr *wr, const struct fact *fact, const void *event);
 int accounts_resolve(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
                      Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status);
 extern const struct effect accounts_effect;
+/* Reads the settings of mail and of identity providers. */
+int accounts_start(const char *home, struct err *err) must_check;
 /* Whether somebody with this slot in the vault is in the tables: a person, a sign-in, an erasure. 0, -ENOENT, or a failure. */
 int accounts_exists(const struct rd *rd, const char *slot) must_check;
 
 /* What the vault finds persons by, and what it makes keyed hashes of (vault.h). Fixed for ever: hashes stand in the log. */
 enum {
     FIND_ADDRESS = 1,     /* e-mail address in its one form */
+    FIND_IDENTITY = 2,    /* a provider's name of itself and of her */
     HASH_DEVICE = 20,     /* address, browser */
     HASH_LIMIT = 21,      /* u8 limit kind, what it is about */
     HASH_CONSENT = 22,    /* service, her id there, purpose */

@@ -1,0 +1,310 @@
+/* decide_provider.c - signing in with an e-identification, and linking one to an account.
+ *
+ * Nothing is kept while the browser is away. What the attempt consists of (state, nonce, PKCE verifier) follows from a seed: a keyed hash of
+ * the browser's cookie, of its session if it has one, of the provider and of the second in which it began. When the browser comes back,
+ * the seconds of the last ten minutes are tried until the state fits. So an answer counts only in the browser that was sent away, for the
+ * provider it was sent to, in the session it had: nobody can put a sign-in of his own into another's browser, or link his
+ * e-identification to another's account. The key is the vault's.
+ *
+ * A provider's answer is used once: the provider gives one token for a code, and its state is counted here besides.
+ *
+ * Security: an e-identification is never joined to an account because of an e-mail address that the provider states: whoever runs a
+ * mailbox would be whoever it once belonged to. She signs in and links it herself. No personal identity number is kept. */
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "services/accounts/identities.h"
+#include "services/accounts/limits.h"
+#include "services/accounts/mails.h"
+#include "services/accounts/persons.h"
+#include "services/accounts/providers.h"
+#include "services/accounts/sessions.h"
+
+/* ---- what goes before: asking the provider ---- */
+
+static int attempt_at(const struct prepare_in *in, const char *provider, int64_t second,
+                      struct oidc_attempt *ret)
+{
+    uint8_t key[32], seed[OIDC_SEED_BYTES];
+    crypto_generichash_state hash;
+    uint8_t session_len = (uint8_t)in->origin->session.len;
+    int r = vault_derive(in->vault, "oidc-attempt", key);
+    if (r < 0)
+        return r;
+    crypto_generichash_init(&hash, key, sizeof(key), sizeof(seed));
+    crypto_generichash_update(&hash, in->origin->browser.data, in->origin->browser.len);
+    crypto_generichash_update(&hash, &session_len, sizeof(session_len));
+    if (session_len > 0)
+        crypto_generichash_update(&hash, in->origin->session.data, session_len);
+    crypto_generichash_update(&hash, (const uint8_t *)provider, strlen(provider) + 1);
+    crypto_generichash_update(&hash, (const uint8_t *)&second, sizeof(second));
+    crypto_generichash_final(&hash, seed, sizeof(seed));
+    oidc_attempt_of(seed, ret);
+    sodium_memzero(key, sizeof(key));
+    sodium_memzero(seed, sizeof(seed));
+    return 0;
+}
+
+/* False, and refused. */
+static bool may_begin(const struct prepare_in *in, const char *provider, struct status *status)
+{
+    if (in->origin->browser.len == 0)
+        (void)status_refuse(status, CODE_FAILED_PRECONDITION, /* returns 0 always */
+                            "signing in needs cookies: allow them and try again");
+    else if (!providers() || !oidc_provider_find(providers(), provider))
+        (void)status_refuse(status, CODE_NOT_FOUND, /* likewise */
+                            "provider: there is no such identity provider");
+    return status->code == CODE_OK;
+}
+
+int accounts_prepare_start_provider_sign_in(const struct prepare_in *in,
+                                            const StartProviderSignInRequest *req,
+                                            const void **ret_prepared, struct status *status)
+{
+    struct oidc_attempt attempt;
+    const char *why = "";
+    if (!may_begin(in, req->provider, status))
+        return 0;
+    char *url = arena_alloc(in->arena, OIDC_MAX_START_URL);
+    int r = url ? attempt_at(in, req->provider, in->now_ms / SECOND_MS, &attempt) : -ENOMEM;
+    if (r < 0)
+        return r;
+    enum oidc_result result = provider_ways->start(req->provider, &attempt, in->locale, url, &why);
+    sodium_memzero(&attempt, sizeof(attempt));
+    *ret_prepared = url;
+    return result == OIDC_OK ? 0 : status_refuse(status, oidc_result_code(result), "%s", why);
+}
+
+int accounts_start_provider_sign_in(const struct decide_in *in,
+                                    const StartProviderSignInRequest *req,
+                                    StartProviderSignInResponse *res, struct outcome *out)
+{
+    (void)req; /* was asked before */
+    (void)out; /* records nothing */
+    res->url = (char *)in->prepared;
+    res->expires_ms = in->now_ms + PROVIDER_LASTS_MS;
+    return 0;
+}
+
+/* The attempt of this browser whose state came back. -ENOENT: none of the last ten minutes'. */
+static int find_attempt(const struct prepare_in *in, const char *provider, const char *state,
+                        struct oidc_attempt *ret)
+{
+    int64_t now = in->now_ms / SECOND_MS, first = now - PROVIDER_LASTS_MS / SECOND_MS;
+    if (strlen(state) != sizeof(ret->state) - 1)
+        return -ENOENT;
+    for (int64_t second = now; second > first; second--) {
+        int r = attempt_at(in, provider, second, ret);
+        if (r < 0)
+            return r;
+        if (sodium_memcmp(ret->state, state, sizeof(ret->state) - 1) == 0)
+            return 0;
+    }
+    sodium_memzero(ret, sizeof(*ret));
+    return -ENOENT;
+}
+
+static const char *given(const char *text)
+{
+    return *text ? text : NULL;
+}
+
+int accounts_prepare_finish_provider_sign_in(const struct prepare_in *in,
+                                             const FinishProviderSignInRequest *req,
+                                             const void **ret_prepared, struct status *status)
+{
+    const struct oidc_callback callback = { req->provider, req->state, given(req->code),
+                                            given(req->iss), given(req->error) };
+    struct oidc_attempt attempt;
+    const char *why = "";
+    if (!may_begin(in, req->provider, status))
+        return 0;
+    struct oidc_identity *identity = arena_calloc(in->arena, 1, sizeof(*identity));
+    int r = identity ? find_attempt(in, req->provider, req->state, &attempt) : -ENOMEM;
+    if (r == -ENOENT)
+        return status_refuse(status, oidc_result_code(OIDC_STALE),
+                             "this sign-in was begun in another browser or too long ago: start "
+                             "anew");
+    if (r < 0)
+        return r;
+    enum oidc_result result = provider_ways->finish(req->provider, &attempt, in->locale, &callback,
+                                                    in->now_ms, identity, &why);
+    sodium_memzero(&attempt, sizeof(attempt));
+    *ret_prepared = identity;
+    return result == OIDC_OK ? 0 : status_refuse(status, oidc_result_code(result), "%s", why);
+}
+
+/* ---- whose it is ---- */
+
+static int use_answer(const struct decide_in *in, struct outcome *out, const char *state,
+                      bool *ret_fresh)
+{
+    ProviderAnswerUsed event = PROVIDER_ANSWER_USED_INIT;
+    LimitUse *use;
+    int r = limit_use(&SEALING(in), LIMIT_ANSWER, slice_text(state), (struct slice) { 0 }, &use);
+    if (r == 0)
+        r = limit_left(in->state, use, in->now_ms, ret_fresh);
+    if (r < 0 || !*ret_fresh)
+        return r;
+    event.uses = arena_memdup(in->arena, &use, sizeof(use));
+    event.n_uses = 1;
+    return event.uses ? emit_provider_answer_used(out, "", &event) : -ENOMEM;
+}
+
+static int link_identity(const struct decide_in *in, struct outcome *out, const char *person,
+                         const char *provider, const struct oidc_identity *who)
+{
+    IdentityLinked event = IDENTITY_LINKED_INIT;
+    Identity identity = IDENTITY_INIT;
+    identity.issuer = (char *)who->issuer;
+    identity.subject = (char *)who->subject;
+    event.person = (char *)person;
+    event.provider = (char *)provider;
+    int r =
+        seal_message(&SEALING(in), person, AT_IDENTITY(provider), &identity.base, &event.sealed);
+    return r < 0 ? r : emit_identity_linked(out, person, &event);
+}
+
+/* Somebody who is signed in gets one more way in. */
+static int link_to_caller(const struct decide_in *in, struct outcome *out, const char *provider,
+                          const struct oidc_identity *who, const struct vault_lookup *lookup,
+                          const PersonRow *row, FinishProviderSignInResponse *res)
+{
+    MailContent notice = MAIL_CONTENT_INIT;
+    const struct oidc_provider *p = oidc_provider_find(providers(), provider);
+    struct err err;
+    struct key k;
+    key_of(in->caller.id, provider, &k);
+    if (rd_has(in->state, &T_IDENTITY, &k))
+        return outcome_refuse(out, CODE_FAILED_PRECONDITION,
+                              "another e-identification of this provider belongs to the account: "
+                              "take it away first");
+    int r = lookups_free(in, lookup, 1);
+    if (r == 0)
+        r = vault_add_lookup(in->vault, in->caller.id, lookup->kind, lookup->value, &err);
+    if (r == -E2BIG)
+        return outcome_refuse(out, CODE_RESOURCE_EXHAUSTED,
+                              "no more e-identifications can belong to the account");
+    if (r == 0)
+        r = link_identity(in, out, in->caller.id, provider, who);
+    if (r < 0)
+        return r;
+    res->linked = true;
+    notice.name = (char *)(p ? oidc_provider_settings(p)->name_sv : provider);
+    return mail_notice(in, out, in->caller.id, row, MAIL_KIND_PROVIDER_LINKED, &notice);
+}
+
+static int open_for(const struct decide_in *in, struct outcome *out, const char *provider,
+                    const struct oidc_identity *who, const struct vault_lookup *lookup,
+                    char **ret_person, PersonRow *ret_row)
+{
+    Profile profile = PROFILE_INIT;
+    profile.language = (char *)in->locale;
+    int r = person_open(in, out, &profile, lookup, 1, true, ret_person, ret_row);
+    return r < 0 ? r : link_identity(in, out, *ret_person, provider, who);
+}
+
+static int start_session(const struct decide_in *in, struct outcome *out, const char *person,
+                         const PersonRow *row, const FinishProviderSignInRequest *req,
+                         FinishProviderSignInResponse *res)
+{
+    Profile *profile;
+    int r = person_profile(&SEALING(in), person, row, &profile);
+    if (r < 0)
+        return r;
+    const struct arrival arrival = {
+        .person = person,
+        .row = row,
+        .address = profile->address,
+        .method = SIGN_IN_METHOD_PROVIDER,
+        .level = res->level,
+        .provider = req->provider,
+        .first_time = row->signed_in_ms == 0,
+    };
+    res->first_time = arrival.first_time;
+    return session_start(in, out, &arrival);
+}
+
+static int arrive(const struct decide_in *in, const FinishProviderSignInRequest *req,
+                  const struct oidc_identity *who, FinishProviderSignInResponse *res,
+                  struct outcome *out)
+{
+    struct vault_lookup lookup = { .kind = FIND_IDENTITY };
+    PersonRow fresh, *row = NULL;
+    char *person = NULL;
+    bool signed_in = in->origin->session.len > 0 && *in->caller.id;
+    int r = identity_value(in->arena, who->issuer, who->subject, &lookup.value);
+    if (r == 0)
+        r = person_by_identity(&SEALING(in), in->state, who->issuer, who->subject, &person, &row);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    bool known = r == 0;
+    if (known && signed_in && strcmp(person, in->caller.id) != 0)
+        return outcome_refuse(out, CODE_ALREADY_EXISTS,
+                              "this e-identification belongs to another account: sign out, and "
+                              "sign in with it");
+    if (known)
+        return start_session(in, out, person, row, req, res);
+    if (!signed_in) {
+        r = open_for(in, out, req->provider, who, &lookup, &person, &fresh);
+        return r < 0 ? r : start_session(in, out, person, &fresh, req, res);
+    }
+    r = caller_person(in->state, &in->caller, &row, &out->status);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    r = link_to_caller(in, out, req->provider, who, &lookup, row, res);
+    return r < 0 || out->status.code != CODE_OK
+               ? r
+               : start_session(in, out, in->caller.id, row, req, res);
+}
+
+int accounts_finish_provider_sign_in(const struct decide_in *in,
+                                     const FinishProviderSignInRequest *req,
+                                     FinishProviderSignInResponse *res, struct outcome *out)
+{
+    const struct oidc_identity *who = in->prepared;
+    bool fresh = false;
+    int r = use_answer(in, out, req->state, &fresh);
+    if (r < 0)
+        return r;
+    if (!fresh)
+        return outcome_refuse(out, oidc_result_code(OIDC_STALE),
+                              "this sign-in was used already: start anew");
+    res->level = who->level > 0 ? arena_printf(in->arena, "%u", who->level) : "";
+    return res->level ? arrive(in, req, who, res, out) : -ENOMEM;
+}
+
+int accounts_unlink_provider(const struct decide_in *in, const UnlinkProviderRequest *req,
+                             UnlinkProviderResponse *res, struct outcome *out)
+{
+    (void)res; /* says nothing */
+    IdentityUnlinked event = IDENTITY_UNLINKED_INIT;
+    struct identity_at *all;
+    struct slice value = { 0 };
+    PersonRow *row;
+    Profile *profile;
+    size_t n = 0;
+    if (!came_in_person(in, out))
+        return 0;
+    int r = caller_person(in->state, &in->caller, &row, &out->status);
+    if (r == 0)
+        r = person_profile(&SEALING(in), in->caller.id, row, &profile);
+    if (r == 0)
+        r = identities_of(&SEALING(in), in->state, in->caller.id, &all, &n);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (strcmp(all[i].provider, req->provider) == 0)
+            r = identity_value(in->arena, all[i].identity->issuer, all[i].identity->subject,
+                               &value);
+    if (r < 0 || value.len == 0)
+        return r;
+    if (n == 1 && !*profile->address)
+        return outcome_refuse(out, CODE_FAILED_PRECONDITION,
+                              "this is the only way into the account");
+    event.person = (char *)in->caller.id;
+    event.provider = req->provider;
+    r = emit_identity_unlinked(out, in->caller.id, &event);
+    return r < 0 ? r : outcome_remove_lookup(out, in->caller.id, FIND_IDENTITY, value);
+}

@@ -1,0 +1,316 @@
+/* provider_test.c - signing in with an e-identification. What is asked of the provider over the network is put in its place here; that it
+ * checks what it must is tests/journeys/oidc.test's business. */
+#include "services/accounts/providers.h"
+
+#include "services/accounts/testing.h"
+
+/* ---- a provider that says what the test wants ---- */
+
+static struct {
+    struct oidc_attempt started; /* the last one the browser was sent away with */
+    struct oidc_attempt finished;
+    enum oidc_result result;
+    const char *subject;
+    unsigned level;
+    int asked;
+} idp;
+
+static enum oidc_result fake_start(const char *provider, const struct oidc_attempt *attempt,
+                                   const char *locale, char ret_url[OIDC_MAX_START_URL],
+                                   const char **ret_why)
+{
+    (void)locale;
+    (void)ret_why;
+    idp.started = *attempt;
+    (void)snprintf(ret_url, OIDC_MAX_START_URL, "https://idp.example.se/%s?state=%s", provider,
+                   attempt->state);
+    return OIDC_OK;
+}
+
+static enum oidc_result fake_finish(const char *provider, const struct oidc_attempt *attempt,
+                                    const char *locale, const struct oidc_callback *callback,
+                                    int64_t now_ms, struct oidc_identity *ret, const char **ret_why)
+{
+    (void)provider;
+    (void)locale;
+    (void)callback;
+    (void)now_ms;
+    idp.asked++;
+    idp.finished = *attempt;
+    *ret_why = "the provider says no";
+    ret->issuer = "https://idp.example.se";
+    (void)snprintf(ret->subject, sizeof(ret->subject), "%s", idp.subject);
+    ret->level = idp.level;
+    return idp.result;
+}
+
+static const struct provider_ways fake = { fake_start, fake_finish };
+
+static void given_provider(const char *subject, unsigned level)
+{
+    static const char settings[] =
+        "{ \"providers\": [ { \"id\": \"bankid\", \"name\": { \"sv\": \"BankID\", \"en\": "
+        "\"BankID\" },"
+        " \"issuer\": \"https://idp.example.se\", \"client_id\": \"fokus\","
+        " \"client_auth\": { \"method\": \"none\" },"
+        " \"redirect_uri\": \"https://fokus.example.se/sign-in/bankid\" } ] }";
+    char path[256];
+    struct err err = { "" };
+    (void)snprintf(path, sizeof(path), "%s/oidc.json", given_home());
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(settings, 1, strlen(settings), file), strlen(settings));
+    assert_int_equal(fclose(file), 0);
+    if (providers_open(given_home(), &err) < 0)
+        fail_msg("%s", err.text);
+    provider_ways = &fake;
+    idp.result = OIDC_OK;
+    idp.subject = subject;
+    idp.level = level;
+    idp.asked = 0;
+}
+
+/* ---- the browser's way there and back ---- */
+
+static const StartProviderSignInResponse *begin(const struct browser *b, struct caller who)
+{
+    StartProviderSignInRequest request = START_PROVIDER_SIGN_IN_REQUEST_INIT;
+    request.provider = "bankid";
+    from(b);
+    when(who, "StartProviderSignIn", &request);
+    return then_response();
+}
+
+static void come_back(const struct browser *b, struct caller who, const char *state)
+{
+    FinishProviderSignInRequest request = FINISH_PROVIDER_SIGN_IN_REQUEST_INIT;
+    request.provider = "bankid";
+    request.state = (char *)state;
+    request.code = "a-code";
+    from(b);
+    when(who, "FinishProviderSignIn", &request);
+}
+
+static const FinishProviderSignInResponse *sign_in(struct browser *b, struct caller who)
+{
+    begin(b, who);
+    come_back(b, who, idp.started.state);
+    const FinishProviderSignInResponse *response = then_response();
+    take_session(b);
+    return response;
+}
+
+static const ListMyProvidersResponse *mine(struct caller who)
+{
+    ListMyProvidersRequest request = LIST_MY_PROVIDERS_REQUEST_INIT;
+    ListMyProvidersResponse *response;
+    ask(who, "ListMyProviders", &request, &response);
+    return response;
+}
+
+static void unlink_provider(struct caller who)
+{
+    UnlinkProviderRequest request = UNLINK_PROVIDER_REQUEST_INIT;
+    request.provider = "bankid";
+    when(who, "UnlinkProvider", &request);
+}
+
+TEST(an_e_identification_signs_in_and_its_level_stays_on_the_session)
+{
+    given_provider("anna", 3);
+    struct browser b = a_browser(1);
+    const StartProviderSignInResponse *started = begin(&b, anonymous());
+    then_no_event();
+    assert_non_null(strstr(started->url, idp.started.state));
+    assert_int_equal(started->expires_ms, given_now_ms() + PROVIDER_LASTS_MS);
+    given_time_passes(MINUTE_MS);
+    come_back(&b, anonymous(), idp.started.state);
+    const FinishProviderSignInResponse *done = then_response();
+    assert_true(done->first_time);
+    assert_string_equal(done->level, "3");
+    assert_memory_equal(&idp.started, &idp.finished, sizeof(idp.started));
+    then_event(0, "ProviderAnswerUsed");
+    then_event(1, "AccountOpened");
+    const AccountsEvent *linked = then_event(2, "IdentityLinked");
+    assert_null(memmem(linked->identity_linked->sealed.data, linked->identity_linked->sealed.len,
+                       "anna", 4));
+    const AccountsEvent *session = then_event(3, "SessionStarted");
+    assert_string_equal(session->session_started->level, "3");
+    assert_string_equal(session->session_started->provider, "bankid");
+    take_session(&b);
+    struct caller anna = signed_in(resolve(&b)->id);
+    assert_int_equal(mine(anna)->n_providers, 1);
+
+    given_time_passes(HOUR_MS);
+    struct browser other = a_browser(2);
+    assert_false(sign_in(&other, anonymous())->first_time);
+    assert_string_equal(resolve(&other)->id, anna.id);
+    idp.subject = "berta";
+    struct browser third = a_browser(3);
+    assert_true(sign_in(&third, anonymous())->first_time);
+    assert_string_not_equal(resolve(&third)->id, anna.id);
+}
+
+TEST(an_answer_counts_only_in_the_browser_that_was_sent_and_for_ten_minutes)
+{
+    given_provider("anna", 3);
+    struct browser b = a_browser(1), other = a_browser(2);
+    begin(&b, anonymous());
+    struct oidc_attempt attempt = idp.started;
+    come_back(&other, anonymous(), attempt.state);
+    then_refused(oidc_result_code(OIDC_STALE));
+    come_back(&b, anonymous(), "someone-elses-state-of-forty-three-characters");
+    then_refused(oidc_result_code(OIDC_STALE));
+    given_time_passes(-MINUTE_MS);
+    come_back(&b, anonymous(), attempt.state); /* a clock that jumped back */
+    then_refused(oidc_result_code(OIDC_STALE));
+    given_time_passes(11 * MINUTE_MS);
+    come_back(&b, anonymous(), attempt.state);
+    then_refused(oidc_result_code(OIDC_STALE));
+    assert_int_equal(idp.asked, 0); /* nobody was asked */
+}
+
+TEST(an_answer_is_used_once)
+{
+    given_provider("anna", 3);
+    struct browser b = a_browser(1);
+    begin(&b, anonymous());
+    come_back(&b, anonymous(), idp.started.state);
+    then_ok();
+    come_back(&b, anonymous(), idp.started.state);
+    then_refused(oidc_result_code(OIDC_STALE));
+    then_no_event();
+    assert_false(then_session()->change);
+}
+
+TEST(what_the_provider_refuses_is_refused)
+{
+    static const enum oidc_result ways[] = { OIDC_UNAVAILABLE, OIDC_DECLINED, OIDC_STALE,
+                                             OIDC_TOO_LOW,     OIDC_FORGED,   OIDC_BROKEN };
+    struct browser b = a_browser(1);
+    given_provider("anna", 3);
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        begin(&b, anonymous());
+        idp.result = ways[i];
+        come_back(&b, anonymous(), idp.started.state);
+        then_refused(oidc_result_code(ways[i]));
+        then_no_event();
+    }
+}
+
+TEST(who_is_signed_in_links_it_and_steps_up)
+{
+    given_provider("anna", 3);
+    struct browser b = a_browser(1), other = a_browser(2);
+    struct caller anna = given_signed_in(&b, ANNA);
+    const FinishProviderSignInResponse *done = sign_in(&b, anna);
+    assert_true(done->linked);
+    assert_false(done->first_time);
+    assert_int_equal(then_events_of("IdentityLinked"), 1);
+    assert_int_equal(then_events_of("MailQueued"), 1);
+    assert_string_equal(resolve(&b)->id, anna.id);
+    given_time_passes(HOUR_MS);
+    sign_in(&other, anonymous());
+    assert_string_equal(resolve(&other)->id, anna.id);
+    idp.level = 4;
+    done = sign_in(&other, anna); /* again, at a higher level */
+    assert_false(done->linked);
+    assert_string_equal(done->level, "4");
+}
+
+TEST(a_sign_in_that_began_without_a_session_links_nothing)
+{
+    given_provider("mallory", 3);
+    struct browser b = a_browser(1);
+    begin(&b, anonymous());
+    struct oidc_attempt attempt = idp.started;
+    struct caller anna = given_signed_in(&b, ANNA);
+    come_back(&b, anna, attempt.state);
+    then_refused(oidc_result_code(OIDC_STALE));
+}
+
+TEST(an_e_identification_belongs_to_one_account)
+{
+    given_provider("anna", 3);
+    struct browser a = a_browser(1), b = a_browser(2);
+    sign_in(&a, anonymous());
+    struct caller berta = given_signed_in(&b, BERTA);
+    begin(&b, berta);
+    come_back(&b, berta, idp.started.state);
+    then_refused(CODE_ALREADY_EXISTS);
+    then_no_event();
+    idp.subject = "berta";
+    given_time_passes(SECOND_MS);
+    assert_true(sign_in(&b, berta)->linked);
+    idp.subject = "berta-2";
+    given_time_passes(SECOND_MS);
+    begin(&b, berta);
+    come_back(&b, berta, idp.started.state);
+    then_refused(CODE_FAILED_PRECONDITION); /* one of a provider's */
+}
+
+TEST(an_e_identification_is_taken_away_unless_it_is_the_last_way_in)
+{
+    given_provider("anna", 3);
+    struct browser a = a_browser(1), b = a_browser(2);
+    sign_in(&a, anonymous());
+    struct caller without_address = signed_in(resolve(&a)->id);
+    from(&a);
+    unlink_provider(without_address);
+    then_refused(CODE_FAILED_PRECONDITION);
+
+    idp.subject = "berta";
+    struct caller berta = given_signed_in(&b, BERTA);
+    sign_in(&b, berta);
+    from(&b);
+    unlink_provider(berta);
+    then_event(0, "IdentityUnlinked");
+    assert_int_equal(mine(berta)->n_providers, 0);
+    unlink_provider(berta);
+    then_ok();
+    then_no_event();
+    given_time_passes(SECOND_MS);
+    struct browser c = a_browser(3);
+    assert_true(sign_in(&c, anonymous())->first_time); /* nobody's any more */
+    assert_string_not_equal(resolve(&c)->id, berta.id);
+}
+
+TEST(an_erased_person_leaves_her_e_identification)
+{
+    given_provider("anna", 3);
+    struct browser b = a_browser(1);
+    sign_in(&b, anonymous());
+    struct caller anna = signed_in(resolve(&b)->id);
+    EraseAccountRequest request = ERASE_ACCOUNT_REQUEST_INIT;
+    request.confirm = true;
+    from(&b);
+    when(anna, "EraseAccount", &request);
+    then_ok();
+    b.signed_in = false;
+    given_time_passes(SECOND_MS);
+    assert_true(sign_in(&b, anonymous())->first_time);
+    assert_string_not_equal(resolve(&b)->id, anna.id);
+}
+
+TEST(providers_are_listed_and_others_are_refused)
+{
+    given_provider("anna", 3);
+    ListProvidersRequest listing = LIST_PROVIDERS_REQUEST_INIT;
+    ListProvidersResponse *listed;
+    ask(anonymous(), "ListProviders", &listing, &listed);
+    assert_int_equal(listed->n_providers, 1);
+    assert_string_equal(listed->providers[0]->provider, "bankid");
+    assert_string_equal(listed->providers[0]->name, "BankID");
+    StartProviderSignInRequest request = START_PROVIDER_SIGN_IN_REQUEST_INIT;
+    struct browser b = a_browser(1);
+    request.provider = "another";
+    from(&b);
+    when(anonymous(), "StartProviderSignIn", &request);
+    then_refused(CODE_NOT_FOUND);
+    request.provider = "bankid";
+    given_origin(&(struct origin) { 0 });
+    when(anonymous(), "StartProviderSignIn", &request);
+    then_refused(CODE_FAILED_PRECONDITION);
+}
+
+TESTS(&accounts_service)

@@ -1,0 +1,22 @@
+/* providers.h - the identity providers of this process, and the two things that are asked of them over the network. */
+#pragma once
+#include "services/accounts/oidc.h"
+#include "services/accounts/tables.h"
+
+#define PROVIDER_LASTS_MS (10 * MINUTE_MS) /* from sending the browser away until it is back */
+
+/* Reads the settings, once, at the start of the process. */
+int providers_open(const char *home, struct err *err) must_check;
+/* NULL before providers_open() and without settings. */
+struct oidc *providers(void);
+
+/* How providers are asked; tests put something else in its place. `why` is for the caller, when it does not end in OIDC_OK. */
+struct provider_ways {
+    enum oidc_result (*start)(const char *provider, const struct oidc_attempt *attempt,
+                              const char *locale, char ret_url[OIDC_MAX_START_URL],
+                              const char **ret_why);
+    enum oidc_result (*finish)(const char *provider, const struct oidc_attempt *attempt,
+                               const char *locale, const struct oidc_callback *callback,
+                               int64_t now_ms, struct oidc_identity *ret, const char **ret_why);
+};
+extern const struct provider_ways *provider_ways;
