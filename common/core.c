@@ -1,6 +1,6 @@
 /* core.c - opens a service's store, finds its methods, admits calls and answers queries.
  *
- * Commands are in core_commands.c and core_record.c, the walk along the log in core_chain.c, folding and replay in
+ * Commands are in core_commands.c, core_record.c and core_replies.c, the walk along the log in core_chain.c, folding and replay in
  * core_replay.c, damaged tables in core_rebuild.c, verify in core_verify.c, the vault's part in core_vault.c.
  *
  * Admission is the same for queries and commands, in this order: the access rule (so that a stranger learns nothing

@@ -83,6 +83,9 @@ int core_open_vault(struct core *c, const char *home, const char *credentials,
                     struct err *err) must_check;
 /* NULL in a service without personal data. */
 struct vault *core_vault(struct core *c);
+/* Whether somebody in the vault is rightly there: known to the tables, or one of the runtime's own keys. 0, -ENOENT or a failure. */
+int core_person_exists(struct core *c, struct rd *rd, int64_t now_ms,
+                       const char *person) must_check;
 void core_close(struct core *c);
 struct store *core_store(struct core *c);
 const struct schema *core_schema(const struct core *c);

@@ -36,48 +36,6 @@ enum run_end {
     RUN_FAILED, /* the call at *ret_next could not be applied */
 };
 
-/* ---- idempotency ---- */
-
-/* Whose keys a call's key is among. Security: nobody can tell one anonymous caller from another, so that theirs counts only
- * together with the very request: who guesses or happens to choose another's key learns nothing and is not hindered. */
-static const char *key_owner(const struct core_call *call, const uint8_t hash[LOG_HASH_BYTES])
-{
-    char hex[2 * LOG_HASH_BYTES + 1];
-
-    if (call->caller.id[0])
-        return call->caller.id;
-    return arena_printf(call->arena, "anonymous:%s",
-                        sodium_bin2hex(hex, sizeof(hex), hash, LOG_HASH_BYTES));
-}
-
-/* Answers from the stored reply if there is one. 1: answered; 0: not seen before. */
-static int recall(struct batch *b, struct core_call *call, const char *owner,
-                  const uint8_t hash[LOG_HASH_BYTES])
-{
-    const Fokus__Event__V1__StoredReply *stored;
-    struct key k = KEY_INIT;
-
-    int r = rd_get(wr_rd(b->wr), &core_table_replies, reply_key(&k, owner, call->idempotency_key),
-                   &stored);
-    if (r == -ENOENT)
-        return 0;
-    if (r < 0)
-        return r;
-    if (stored->request_hash.len != LOG_HASH_BYTES ||
-        memcmp(stored->request_hash.data, hash, LOG_HASH_BYTES) != 0) {
-        status_violation(&call->status, "idempotency_key",
-                         "was used for another request before; a new request needs a new key");
-        return 1;
-    }
-    void *body = arena_memdup(call->arena, stored->body.data, stored->body.len);
-    if (!body && stored->body.len)
-        return -ENOMEM;
-    call->reply = (struct slice) { body, stored->body.len };
-    call->log_sequence = stored->log_sequence;
-    call->repeated = true;
-    return 1;
-}
-
 /* ---- one command ---- */
 
 /* What a command added to the record, to be taken back when it does not fit. */
@@ -192,18 +150,14 @@ static int step(struct batch *b, const struct method *m, struct core_call *call,
     struct core *c = b->c;
     const struct mark before = mark_here(b);
     bool keyed = call->idempotency_key[0] != '\0';
-    const char *owner = NULL;
-    uint8_t hash[LOG_HASH_BYTES];
-    struct slice stored = { 0 };
+    struct reply_place place = { 0 };
 
     forget_answer(call);
     arena_reset(c->work);
     rd_set_arena(wr_rd(b->wr), c->work);
     call->log_sequence = b->next_sequence - 1;
     if (keyed) {
-        core_hash_request(call, hash);
-        owner = key_owner(call, hash);
-        int r = owner ? recall(b, call, owner, hash) : -ENOMEM;
+        int r = reply_recall(b, call);
         if (r < 0)
             core_fail_reading(c, call, -r, "reading the stored reply");
         if (call->status.code != CODE_OK)
@@ -223,8 +177,8 @@ static int step(struct batch *b, const struct method *m, struct core_call *call,
     int r = batch_record_events(b, &out, call->caller.id, call->trace_id);
     if (r == 0)
         r = core_vault_keep_leavings(c, &out);
-    if (r == 0 && keyed && !batch_record_reply(b, call, owner, hash, b->next_sequence - 1, &stored))
-        r = -ENOMEM;
+    if (r == 0 && keyed)
+        r = reply_record(b, call, &place);
     if (c->record.len + c->replies.len > CORE_MAX_RECORD)
         r = -ENOMEM;
     if (r < 0) {
@@ -237,7 +191,8 @@ static int step(struct batch *b, const struct method *m, struct core_call *call,
         return r;
     call->log_sequence = b->next_sequence - 1;
     if (keyed)
-        fold_reply(b->wr, b->now_ms, owner, call->idempotency_key, stored.data, stored.len);
+        fold_reply(b->wr, b->now_ms, place.owner, call->idempotency_key, place.packed.data,
+                   place.packed.len);
     return wr_status(b->wr);
 }
 
@@ -592,6 +547,8 @@ int core_commands(struct core *c, struct core_call *const *calls, size_t n, int6
     int r = admit_from(&b, 0);
     if (r < 0)
         return err_set(err, -r, "no memory for a batch of %zu commands", n);
+    if (!c->needs_reopen)
+        reply_keys_expire(c, now_ms);
     if ((c->needs_reopen && recover(&b) < 0) || c->vault_broken[0]) {
         b.first_event = ret->n_events;
         answer_unsaved(&b, 0, n, cannot_save, core_degraded(c));

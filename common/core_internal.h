@@ -1,4 +1,5 @@
-/* core_internal.h - what core.c, core_chain.c, core_commands.c, core_record.c, core_replay.c, core_rebuild.c, core_vault.c and core_verify.c
+/* core_internal.h - what core.c, core_chain.c, core_commands.c, core_record.c, core_replay.c, core_rebuild.c, core_replies.c,
+ * core_vault.c and core_verify.c
  * share. Nobody else includes it. */
 #pragma once
 #include <stdatomic.h>
@@ -47,6 +48,10 @@ struct core {
     struct seal_key *key;      /* the writer thread's */
     struct leaving **leavings; /* what leaves the vault after the commit at hand */
     size_t n_leavings, leavings_room;
+    struct {
+        int64_t days[8]; /* since 1970, of which there are keys in the vault (core_replies.c) */
+        size_t n;
+    } reply_keys;
     char vault_broken[300]; /* "", or why no command is taken until the next start */
     /* A commit of unknown outcome whose end could not be read yet: number 0 for none. */
     uint64_t pending_record;
@@ -100,12 +105,21 @@ int batch_record_events(struct batch *b, const struct outcome *out, const char *
 int batch_apply_events(struct batch *b, const struct outcome *out) must_check;
 /* One more event to be published. */
 int batch_keep_event(struct batch *b, Fokus__Event__V1__Event *event) must_check;
-/* Puts the call's reply into the record's end, under the owner's key; *ret are its packed bytes, until the next one. False: no room. */
-bool batch_record_reply(struct batch *b, const struct core_call *call, const char *owner,
-                        uint8_t hash[LOG_HASH_BYTES], uint64_t sequence,
-                        struct slice *ret) must_check;
-/* What tells one request from another under the same key. */
-void core_hash_request(const struct core_call *call, uint8_t ret[LOG_HASH_BYTES]);
+/* ---- stored replies: idempotency (core_replies.c) ---- */
+
+/* Answers from the stored reply if there is one. 1: answered; 0: not seen before; negative: a failure. */
+int reply_recall(struct batch *b, struct core_call *call) must_check;
+/* Where fold_reply() shall put a reply: its owner lives in the call's arena, its bytes until the next one is recorded. */
+struct reply_place {
+    const char *owner;
+    struct slice packed;
+};
+/* Puts the call's reply into the record's end. 0 or a negative errno: nothing is put. */
+int reply_record(struct batch *b, struct core_call *call, struct reply_place *ret) must_check;
+/* Erases the keys under which replies were sealed that have expired. Between batches. */
+void reply_keys_expire(struct core *c, int64_t now_ms);
+/* Whether a key in the vault is one of these: *ret_expired, whether it may go. */
+bool reply_key_is_ours(struct core *c, const char *person, int64_t now_ms, bool *ret_expired);
 
 /* ---- the vault (core_vault.c): nothing in a service without personal data ---- */
 

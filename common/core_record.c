@@ -1,9 +1,8 @@
-/* core_record.c - builds the record of a batch: its head, the events of each command, its stored replies.
+/* core_record.c - builds the record of a batch: its head, the events of each command. Stored replies are core_replies.c's.
  *
  * The bytes are put together as commands succeed, so that a commit copies nothing: head and events grow in one buffer,
  * replies in another that is added at the end. What does not fit is taken back by core_commands.c. */
 #include <errno.h>
-#include <sodium.h>
 #include <string.h>
 
 #include "common/core_internal.h"
@@ -31,7 +30,7 @@ int outcome_emit(struct outcome *out, int kind, const char *subject, const Proto
 
 /* ---- the record ---- */
 
-enum { RECORD_EVENTS = 6, RECORD_REPLIES = 7 }; /* field numbers of fokus.event.v1.Record */
+enum { RECORD_EVENTS = 6 }; /* field number of fokus.event.v1.Record */
 
 int batch_put_head(struct batch *b)
 {
@@ -164,37 +163,4 @@ int batch_apply_events(struct batch *b, const struct outcome *out)
             return r;
     }
     return wr_status(b->wr);
-}
-
-/* ---- stored replies ---- */
-
-void core_hash_request(const struct core_call *call, uint8_t ret[LOG_HASH_BYTES])
-{
-    crypto_generichash_state state;
-
-    /* These fail only for a wrong length, which is a constant here. */
-    (void)crypto_generichash_init(&state, NULL, 0, LOG_HASH_BYTES);
-    (void)crypto_generichash_update(&state, (const uint8_t *)call->method,
-                                    strlen(call->method) + 1);
-    (void)crypto_generichash_update(&state, call->body.data, call->body.len);
-    (void)crypto_generichash_final(&state, ret, LOG_HASH_BYTES);
-}
-
-/* Puts the reply into the record's end. Its bytes begin at *ret_at of c->replies. */
-bool batch_record_reply(struct batch *b, const struct core_call *call, const char *owner,
-                        uint8_t hash[LOG_HASH_BYTES], uint64_t sequence, struct slice *ret)
-{
-    Fokus__Event__V1__StoredReply stored = FOKUS__EVENT__V1__STORED_REPLY__INIT;
-    struct buf *replies = &b->c->replies;
-
-    stored.caller = (char *)owner; /* only packed */
-    stored.key = (char *)call->idempotency_key;
-    stored.request_hash = (ProtobufCBinaryData) { LOG_HASH_BYTES, hash };
-    stored.body = (ProtobufCBinaryData) { call->reply.len, (uint8_t *)call->reply.data };
-    stored.log_sequence = sequence;
-    size_t len = fokus__event__v1__stored_reply__get_packed_size(&stored);
-    if (!pack_append(replies, RECORD_REPLIES, &stored.base))
-        return false;
-    *ret = (struct slice) { replies->data + replies->len - len, len };
-    return true;
 }

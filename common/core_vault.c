@@ -22,7 +22,10 @@
 #include "common/core_internal.h"
 #include "common/packed.h"
 
-enum { RECORD_VAULT_GENERATION = 8 }; /* field number of fokus.event.v1.Record */
+enum {
+    RECORD_TIME_MS = 5, /* field numbers of fokus.event.v1.Record */
+    RECORD_VAULT_GENERATION = 8,
+};
 
 /* ---- what an outcome takes away ---- */
 
@@ -187,28 +190,36 @@ void core_vault_after_commit(struct core *c, bool committed)
 
 /* ---- opening ---- */
 
-/* The vault's generation as the last record has it; 0: none has. */
-static int read_recorded(const struct rd *rd, uint64_t *ret)
+/* What the last record says. */
+struct last_record {
+    uint64_t generation; /* of the vault; 0: none */
+    int64_t time_ms;
+};
+
+static int read_recorded(const struct rd *rd, struct last_record *ret)
 {
     struct packed_field field = { 0 };
     struct log_head head;
     struct slice record;
     int r;
 
-    *ret = 0;
+    *ret = (struct last_record) { 0 };
     if (log_head(rd, &head) != LOG_OK)
         return -EIO;
     if (head.record == 0)
         return 0;
     if (log_read(rd, head.record, &record) != LOG_OK)
         return -EIO;
-    while ((r = packed_take(&record, &field)) > 0)
+    while ((r = packed_take(&record, &field)) > 0) {
         if (field.number == RECORD_VAULT_GENERATION && field.type == PACKED_VARINT)
-            *ret = field.value;
+            ret->generation = field.value;
+        if (field.number == RECORD_TIME_MS && field.type == PACKED_VARINT)
+            ret->time_ms = (int64_t)field.value;
+    }
     return r;
 }
 
-static int find_recorded(struct core *c, uint64_t *ret, struct err *err)
+static int find_recorded(struct core *c, struct last_record *ret, struct err *err)
 {
     struct rd *rd;
 
@@ -246,8 +257,20 @@ static int open_vault(struct core *c, const char *home, const char *credentials,
 struct sweep {
     struct core *c;
     struct rd *rd;
-    int failed; /* the tables could not be read: nobody more is erased */
+    int64_t now_ms; /* the log's */
+    int failed;     /* the tables could not be read: nobody more is erased */
 };
+
+int core_person_exists(struct core *c, struct rd *rd, int64_t now_ms, const char *person)
+{
+    bool expired;
+
+    if (reply_key_is_ours(c, person, now_ms, &expired))
+        return expired ? -ENOENT : 0;
+    arena_reset(c->work);
+    rd_set_arena(rd, c->work);
+    return c->def->exists(rd, person);
+}
 
 static bool is_there(void *arg, const char *person)
 {
@@ -255,17 +278,15 @@ static bool is_there(void *arg, const char *person)
 
     if (s->failed < 0)
         return true;
-    arena_reset(s->c->work);
-    rd_set_arena(s->rd, s->c->work);
-    int r = s->c->def->exists(s->rd, person);
+    int r = core_person_exists(s->c, s->rd, s->now_ms, person);
     if (r < 0 && r != -ENOENT)
         s->failed = r;
     return r != -ENOENT;
 }
 
-static int sweep_once(struct core *c, struct err *err)
+static int sweep_once(struct core *c, int64_t now_ms, struct err *err)
 {
-    struct sweep s = { .c = c };
+    struct sweep s = { .c = c, .now_ms = now_ms };
     uint64_t erased;
 
     arena_reset(c->work);
@@ -279,42 +300,42 @@ static int sweep_once(struct core *c, struct err *err)
     return r;
 }
 
-static int sweep(struct core *c, struct err *err)
+static int sweep(struct core *c, int64_t now_ms, struct err *err)
 {
-    int r = sweep_once(c, err);
+    int r = sweep_once(c, now_ms, err);
 
     if (r < 0 && core_note_damage(c, -r)) {
         r = core_rebuild(c, NULL, NULL, err);
         if (r == 0)
-            r = sweep_once(c, err);
+            r = sweep_once(c, now_ms, err);
     }
     return r;
 }
 
 int core_open_vault(struct core *c, const char *home, const char *credentials, struct err *err)
 {
+    struct last_record last;
     struct vault_stats stats;
-    uint64_t recorded;
 
     if (!c->def->personal)
         return 0;
     c->key = seal_key_new();
     if (!c->key)
         return err_set(err, ENOMEM, "no memory for keys");
-    int r = find_recorded(c, &recorded, err);
+    int r = find_recorded(c, &last, err);
     if (r == 0)
-        r = open_vault(c, home, credentials, recorded, err);
+        r = open_vault(c, home, credentials, last.generation, err);
     if (r < 0)
         return r;
     vault_stats(c->vault, &stats);
-    if (recorded == 0 && stats.persons > 0)
+    if (last.generation == 0 && stats.persons > 0)
         return err_set(err, EUCLEAN,
                        "the vault holds %" PRIu64
                        " persons of whom this store's log knows nothing: "
                        "the store is missing, or another one. Put it back; nothing was erased",
                        stats.persons);
-    r = sweep(c, err);
-    if (r == 0 && recorded == 0)
+    r = sweep(c, last.time_ms, err);
+    if (r == 0 && last.generation == 0)
         r = core_append_nothing(c, wall_ms(), err);
     return r;
 }

@@ -264,6 +264,16 @@ static uint64_t writers(struct fixture *f)
     return n;
 }
 
+/* The key under which the runtime sealed the day's stored replies. */
+static bool has_days_key(struct fixture *f)
+{
+    char id[ID_CHARS + 1];
+
+    (void)snprintf(id, sizeof(id), "00000000-0000-8000-8000-%012llx",
+                   (unsigned long long)(f->now_ms / (24 * 60 * 60 * 1000))); /* fits */
+    return has_key(f, id);
+}
+
 /* Everybody in the tables can be read, and there are no others in the vault. */
 static void then_in_step(struct fixture *f)
 {
@@ -286,7 +296,7 @@ static void then_in_step(struct fixture *f)
     }
     assert_int_equal(scan_end(&s), 0);
     rd_end(rd);
-    assert_int_equal(persons(f), n);
+    assert_int_equal(persons(f), n + has_days_key(f));
 }
 
 /* ---- batches ---- */
@@ -532,6 +542,7 @@ static void play(struct fixture *f, struct played *p, int ack_fd)
 
     *p = (struct played) { 0 };
     calls[0] = registering(f, "siv@post.example", "Siv");
+    calls[0]->idempotency_key = "key-1";
     calls[1] = registering(f, "kim@post.example", "refused");
     calls[2] = registering(f, "tor@post.example", "Tor");
     run(f, calls, 3);

@@ -399,9 +399,7 @@ static void then_replay_is_identical(void)
 /* The next start would erase nobody. */
 static bool is_in_tables(void *rd, const char *person)
 {
-    arena_reset(g.scratch);
-    rd_set_arena(rd, g.scratch);
-    if (g.def->exists(rd, person) < 0)
+    if (core_person_exists(g.core, rd, g.now_ms, person) < 0)
         fail_msg("%s is in the vault, but not in the tables", person);
     return true;
 }

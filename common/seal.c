@@ -201,3 +201,26 @@ int seal_open(const struct seal_key *k, const struct seal_place *at, struct slic
         return -EBADMSG;
     return unpad(ret, sealed.len - SEAL_ADDED_BYTES, ret_len) ? 0 : -EBADMSG;
 }
+
+/* ---- hashing ---- */
+
+int seal_hash(const struct seal_key *k, const char *purpose, struct slice value,
+              uint8_t ret[SEAL_HASH_BYTES])
+{
+    crypto_generichash_state state;
+    uint8_t key[32];
+
+    size_t len = strnlen(purpose, SEAL_MAX_NAME + 1);
+    if (len == 0 || len > SEAL_MAX_NAME)
+        return -EINVAL;
+    if (k->person[0] == '\0')
+        return -ENOKEY;
+    (void)crypto_kdf_derive_from_key(key, sizeof(key), 1, "fokushsh", k->key); /* cannot fail */
+    crypto_generichash_init(&state, key, sizeof(key), SEAL_HASH_BYTES);
+    crypto_generichash_update(&state, (const uint8_t *)purpose, len + 1); /* its NUL parts them */
+    crypto_generichash_update(&state, value.data, value.len);
+    crypto_generichash_final(&state, ret, SEAL_HASH_BYTES);
+    sodium_memzero(key, sizeof(key));
+    sodium_memzero(&state, sizeof(state));
+    return 0;
+}

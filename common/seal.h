@@ -26,6 +26,7 @@ enum {
     SEAL_PAD_BYTES = 64,
     SEAL_NONCE_BYTES = 24,
     SEAL_TAG_BYTES = 16,
+    SEAL_HASH_BYTES = 32,
     SEAL_ADDED_BYTES = 1 + SEAL_NONCE_BYTES + SEAL_TAG_BYTES, /* besides the padded value */
     SEAL_MIN_BYTES = SEAL_ADDED_BYTES + SEAL_PAD_BYTES,       /* the shortest sealed value */
     SEAL_MAX_BYTES = 16 * 1024 * 1024,                        /* of a value to seal */
@@ -49,6 +50,11 @@ const char *seal_key_person(const struct seal_key *k);
 struct seal_place {
     const char *field, *record;
 };
+
+/* A keyed hash of the value (BLAKE2b-256) under a key derived from hers for this: tells equal values as long as she is not erased.
+ * -ENOKEY; -EINVAL: no purpose, or one longer than SEAL_MAX_NAME. */
+int seal_hash(const struct seal_key *k, const char *purpose, struct slice value,
+              uint8_t ret[SEAL_HASH_BYTES]) must_check;
 
 /* Bytes of a sealed value of `len` bytes. */
 size_t seal_size(size_t len);

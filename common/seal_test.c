@@ -238,6 +238,28 @@ static void the_format_stands(void **state)
     assert_memory_equal(back, "a@a.example", 11);
 }
 
+static void a_hash_tells_equal_values_of_one_person_for_one_purpose(void **state)
+{
+    struct vault_fixture *f = *state;
+    uint8_t first[SEAL_HASH_BYTES], second[SEAL_HASH_BYTES];
+    struct slice value = text_slice("a@a.example");
+
+    use(f, 1);
+    assert_int_equal(seal_hash(f->key, "request", value, first), 0);
+    assert_int_equal(seal_hash(f->key, "request", value, second), 0);
+    assert_memory_equal(first, second, sizeof(first));
+    assert_int_equal(seal_hash(f->key, "other", value, second), 0);
+    assert_memory_not_equal(first, second, sizeof(first));
+    assert_int_equal(seal_hash(f->key, "request", text_slice("b@a.example"), second), 0);
+    assert_memory_not_equal(first, second, sizeof(first));
+    use(f, 2);
+    assert_int_equal(seal_hash(f->key, "request", value, second), 0);
+    assert_memory_not_equal(first, second, sizeof(first));
+    assert_int_equal(seal_hash(f->key, "", value, second), -EINVAL);
+    seal_key_wipe(f->key);
+    assert_int_equal(seal_hash(f->key, "request", value, second), -ENOKEY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +272,7 @@ int main(void)
         VAULT_TEST(other_padding_is_refused),
         VAULT_TEST(what_cannot_be_sealed_is_said),
         VAULT_TEST(the_format_stands),
+        VAULT_TEST(a_hash_tells_equal_values_of_one_person_for_one_purpose),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,11 @@
 /* rules_test.c - the toy with personal data in given/when/then: what a decision does to the vault, and what comes of it. */
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/given.h"
+#include "fokus/runtime/v1/runtime.fokus.h"
 #include "tests/letters/tables.h"
 
 static const char someone[] = "01900000-0000-7000-8000-000000000001";
@@ -201,6 +203,147 @@ TEST(a_query_may_open_many_persons_values)
     ask(anonymous(), "CountWriters", &req, &res);
     assert_int_equal(res->writers, 2);
     assert_int_equal(res->readable, 2);
+}
+
+/* ---- stored replies ---- */
+
+static void when_registered_with_key(const char *address, const char *key)
+{
+    RegisterWriterRequest req = REGISTER_WRITER_REQUEST_INIT;
+
+    req.address = (char *)address;
+    req.name = "Siv Andersdotter";
+    when_with_key(anonymous(), "RegisterWriter", &req, key);
+}
+
+static void when_erases_herself(const char *writer, const char *key)
+{
+    EraseWriterRequest req = ERASE_WRITER_REQUEST_INIT;
+
+    req.writer = (char *)writer;
+    when_with_key(signed_in(writer), "EraseWriter", &req, key);
+}
+
+static void when_moves_herself(const char *writer, const char *address, const char *key)
+{
+    MoveWriterRequest req = MOVE_WRITER_REQUEST_INIT;
+
+    req.writer = (char *)writer;
+    req.address = (char *)address;
+    when_with_key(signed_in(writer), "MoveWriter", &req, key);
+}
+
+/* Whether the log holds these bytes anywhere. */
+static bool log_holds(const char *text)
+{
+    ReadRecordsRequest req = READ_RECORDS_REQUEST_INIT;
+    const ReadRecordsResponse *res;
+
+    ask(operator_caller(), "fokus.runtime.v1.RuntimeService/ReadRecords", &req, &res);
+    assert_true(res->n_records > 0);
+    for (size_t i = 0; i < res->n_records; i++)
+        if (memmem(res->records[i].data, res->records[i].len, text, strlen(text)))
+            return true;
+    return false;
+}
+
+enum { HOUR_MS = 60 * 60 * 1000 };
+
+TEST(a_stored_reply_is_sealed_and_repeated)
+{
+    when_registered_with_key("siv@post.example", "key-1");
+    const char *id = ((const RegisterWriterResponse *)then_response())->writer;
+    assert_int_equal(then_event_count(), 1);
+    when_registered_with_key("siv@post.example", "key-1");
+    assert_string_equal(((const RegisterWriterResponse *)then_response())->writer, id);
+    assert_string_equal(((const RegisterWriterResponse *)then_response())->name,
+                        "Siv Andersdotter");
+    then_no_event();
+    assert_false(log_holds("Andersdotter"));
+    assert_true(log_holds("key-1"));
+    assert_int_equal(persons(), 2); /* she, and the day's key */
+}
+
+/* Else the hash of a request would tell who it was about, by trying. */
+TEST(a_stored_reply_does_not_confirm_a_guess_at_the_request)
+{
+    RegisterWriterRequest req = REGISTER_WRITER_REQUEST_INIT;
+    static const char method[] = "fokus.letters.v1.LettersService/RegisterWriter";
+    uint8_t bytes[500], hash[LOG_HASH_BYTES];
+    char hex[2 * LOG_HASH_BYTES + 1], raw[LOG_HASH_BYTES + 1];
+
+    when_registered_with_key("siv@post.example", "key-1");
+    req.address = "siv@post.example";
+    req.name = "Siv Andersdotter";
+    memcpy(bytes, method, sizeof(method));
+    size_t len = sizeof(method) + protobuf_c_message_pack(&req.base, bytes + sizeof(method));
+    (void)crypto_generichash(hash, sizeof(hash), bytes, len, NULL, 0); /* the sizes are right */
+    assert_false(log_holds(sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash))));
+    memcpy(raw, hash, sizeof(hash));
+    raw[8] = '\0'; /* as a text: its beginning is enough */
+    assert_false(strlen(raw) == 8 && log_holds(raw));
+}
+
+TEST(a_stored_reply_counts_across_midnight)
+{
+    given_time_passes(11 * HOUR_MS); /* 23:00 */
+    when_registered_with_key("siv@post.example", "key-1");
+    const char *id = ((const RegisterWriterResponse *)then_response())->writer;
+    given_time_passes(23 * HOUR_MS);
+    when_registered_with_key("siv@post.example", "key-1");
+    assert_string_equal(((const RegisterWriterResponse *)then_response())->writer, id);
+    then_no_event();
+}
+
+TEST(a_persons_stored_reply_goes_with_her)
+{
+    const char *id = registered("siv@post.example");
+
+    when_moves_herself(id, "siv@ny.example", "key-1");
+    then_event(0, "WriterMoved");
+    assert_int_equal(persons(), 1); /* sealed under her own key */
+    when_moves_herself(id, "siv@ny.example", "key-1");
+    then_ok();
+    then_no_event();
+    when_moves_herself(id, "siv@tredje.example", "key-1");
+    then_violation("idempotency_key");
+    when_erased(id);
+    when_moves_herself(id, "siv@ny.example", "key-1");
+    then_violation("idempotency_key");
+}
+
+TEST(whoever_erases_herself_may_ask_again)
+{
+    const char *id = registered("siv@post.example");
+
+    when_erases_herself(id, "key-1");
+    then_event(0, "WriterErased");
+    assert_int_equal(vault_key(given_vault(), id, given_key()), -ENOENT);
+    when_erases_herself(id, "key-1");
+    then_ok();
+    then_no_event();
+}
+
+TEST(a_days_key_is_erased_when_its_replies_have_expired)
+{
+    when_registered_with_key("siv@post.example", "key-1");
+    given_time_passes(24 * HOUR_MS);
+    when_registered_with_key("tor@post.example", "key-2");
+    assert_int_equal(persons(), 4); /* two, and two days */
+    given_time_passes(24 * HOUR_MS);
+    when_registered("kim@post.example", "Kim");
+    assert_int_equal(persons(), 4); /* three, and yesterday */
+    given_time_passes(24 * HOUR_MS);
+    when_registered("eva@post.example", "Eva");
+    assert_int_equal(persons(), 4);
+}
+
+TEST(a_command_that_came_to_nothing_leaves_no_days_key)
+{
+    when_registered("siv@post.example", "Siv");
+    when_registered_with_key("siv@post.example", "key-1");
+    then_refused(CODE_ALREADY_EXISTS);
+    assert_int_equal(persons(), 1);
 }
 
 /* ---- letters: prepared, and posted ---- */
