@@ -519,6 +519,7 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
         .locale = call->locale,
         .origin = &call->origin,
         .def = c->def,
+        .core = c,
         .service = service,
         .pieces = &call->pieces,
         .vault = c->vault,
@@ -539,7 +540,7 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
 
 /* ---- preparing ---- */
 
-void core_prepare(struct core *c, const struct method *m, int64_t now_ms, struct service *service,
+void core_prepare(struct core *c, const struct method *m, int64_t now_ms, struct peers *peers,
                   struct core_call *call)
 {
     if (!core_admit(c, m, now_ms, call))
@@ -559,7 +560,7 @@ void core_prepare(struct core *c, const struct method *m, int64_t now_ms, struct
         .origin = &call->origin,
         .vault = c->vault,
         .key = call->key,
-        .service = service,
+        .peers = peers,
     };
     int r = m->prepare(&in, request, &call->prepared, &call->status);
     if (call->key)

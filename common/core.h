@@ -111,7 +111,7 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
 
 /* Checks a command that has a `prepare`, and runs that; in any thread but the writer's. Then the call is answered, with a refusal, or
  * goes to core_commands(). */
-void core_prepare(struct core *c, const struct method *m, int64_t now_ms, struct service *service,
+void core_prepare(struct core *c, const struct method *m, int64_t now_ms, struct peers *peers,
                   struct core_call *call);
 
 /* Decides, appends and applies `n` commands in order in one transaction and one record, commits once. Every call gets its

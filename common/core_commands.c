@@ -117,6 +117,8 @@ static bool decide(struct batch *b, const struct method *m, struct core_call *ca
         .key = b->c->key,
         .uncommitted = b->next_sequence != b->head.next_sequence,
         .prepared = call->prepared,
+        .core = b->c,
+        .def = b->c->def,
     };
     int r = m->decide(&in, request, response, out);
     if (b->c->key)

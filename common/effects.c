@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/peers.h"
 #include "common/process.h"
 
 enum {
@@ -106,6 +107,7 @@ struct worker {
     struct effects *e;
     struct arena *arena, *scratch;
     struct seal_key *key;
+    struct peers *peers;
     int pause_ms; /* the next one after a failure */
 };
 
@@ -230,7 +232,7 @@ static void carry_out(struct worker *w, void *job)
         .home = w->s->home,
         .vault = core_vault(w->s->core),
         .key = w->key,
-        .service = w->s,
+        .peers = w->peers,
         .stopping = &w->e->stop,
     };
     struct chore record = { 0 };
@@ -278,14 +280,16 @@ void *effects_run(void *service)
         .arena = arena_new(EFFECT_ARENA),
         .scratch = arena_new(CORE_CALL_ARENA),
         .key = s->def->personal ? seal_key_new() : NULL,
+        .peers = peers_new(s->bus, s->home, s->def->name),
         .pause_ms = FIRST_PAUSE_MS,
     };
-    bool able = w.arena && w.scratch && (w.key || !s->def->personal);
+    bool able = w.arena && w.scratch && w.peers && (w.key || !s->def->personal);
 
     if (!able)
         trace_log(TRACE_ERROR, "no memory for effects: none is carried out", NULL);
     while (able && !stopping(&w))
         look_and_act(&w);
+    peers_free(w.peers);
     seal_key_free(w.key);
     if (w.arena)
         arena_free(w.arena);

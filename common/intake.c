@@ -491,7 +491,7 @@ static bool is_stopping_for(const struct service *s, const struct method *m)
 {
     bool own =
         m >= runtime_contract.methods && m < runtime_contract.methods + runtime_contract.n_methods;
-    return s->drain_until_us && !(own && !m->long_running);
+    return s->drain_until_us && !(own && !m->long_running && !m->command);
 }
 
 static void take_call(struct service *s, struct door *d, struct slice peer,

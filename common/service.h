@@ -38,8 +38,10 @@ struct decide_in {
     /* Of a service with personal data, else NULL. The key is for vault_key() and vault_find(); it is wiped afterwards. */
     struct vault *vault;
     struct seal_key *key;
-    bool uncommitted;     /* events of the same commit came before */
-    const void *prepared; /* by a long command's NAME_prepare_METHOD(), else NULL */
+    bool uncommitted;              /* events of the same commit came before */
+    const void *prepared;          /* by a long command's NAME_prepare_METHOD(), else NULL */
+    struct core *core;             /* for the runtime's own methods only, as is */
+    const struct service_def *def; /* likewise */
 };
 
 /* What goes before the decision of a long command, in a thread of its own: slow hashing, asking another service or the network. No
@@ -52,7 +54,7 @@ struct prepare_in {
     const struct origin *origin; /* as in decide_in */
     struct vault *vault;         /* likewise, to read from only */
     struct seal_key *key;
-    struct service *service; /* for peers.h; NULL without a process */
+    struct peers *peers; /* to call other services; NULL without a process */
 };
 
 struct wire_pieces;
@@ -65,6 +67,7 @@ struct query_in {
     const char *locale;
     const struct origin *origin;   /* of a method with the option `origin`; else empty */
     const struct service_def *def; /* for the runtime's own methods only, as is */
+    struct core *core;             /* likewise */
     struct service *service;       /* likewise; NULL without a process */
     struct wire_pieces
         *pieces; /* what the answer carries besides the response, straight from the snapshot */
@@ -187,7 +190,7 @@ struct effect_in {
     const char *home;
     struct vault *vault; /* as in query_in */
     struct seal_key *key;
-    struct service *service;     /* for peers.h; NULL without a process */
+    struct peers *peers;         /* to call other services; NULL without a process */
     const atomic_bool *stopping; /* the process shall end: whatever waits looks at it */
 };
 
@@ -203,6 +206,8 @@ struct effect {
      * due, or not yet again. */
     void (*carry_out)(const struct effect_in *in, void *job, struct chore *ret);
 };
+
+struct person_export;
 
 /* A service: filled in its main.c. */
 struct service_def {
@@ -229,7 +234,18 @@ struct service_def {
     /* Of a service with personal data: 0 if the tables know this person; -ENOENT: no such person, or erased; else a failure. Asked
      * at each start of everybody in the vault: whoever is not there is erased from it. */
     int (*exists)(const struct rd *rd, const char *person);
+    /* Adds what the tables hold of her, opened, with export_add(); NULL: nothing but her events is shown. Somebody who is not there
+     * is no failure. */
+    int (*export_person)(const struct query_in *in, const char *person, struct person_export *to);
+    /* As a command that erases all that is hers: events, and outcome_erase_person() if she is in the vault. Without personal data
+     * NULL: nothing is erased. */
+    int (*erase_person)(const struct decide_in *in, const char *person, struct outcome *out);
 };
+
+/* Adds a thing to a person's export: `what` names it, the message is one of the service's own, with what is sealed opened. 0;
+ * -ENOMEM: the page is full. */
+int export_add(struct person_export *to, const char *what,
+               const ProtobufCMessage *message) must_check;
 
 /* The number that stands in the store. */
 static inline uint32_t service_schema(const struct service_def *def)

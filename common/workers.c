@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/peers.h"
 #include "common/process.h"
 
 enum {
@@ -214,13 +215,13 @@ void *writer_run(void *service)
 /* ---- the pool ---- */
 
 static void run_job(struct service *s, struct command *job, struct arena *scratch,
-                    struct seal_key *key)
+                    struct seal_key *key, struct peers *peers)
 {
     struct rd *state;
 
     job->call.key = key;
     if (job->method->prepare) {
-        core_prepare(s->core, job->method, wall_ms(), s, &job->call);
+        core_prepare(s->core, job->method, wall_ms(), peers, &job->call);
         return;
     }
     int r = rd_begin(core_store(s->core), scratch, &state);
@@ -240,8 +241,9 @@ void *pool_run(void *pool_thread)
     struct service *s = t->s;
     struct arena *scratch = arena_new(CORE_CALL_ARENA);
     struct seal_key *key = s->def->personal ? seal_key_new() : NULL;
+    struct peers *peers = peers_new(s->bus, s->home, s->def->name);
 
-    for (bool stop = !scratch || (s->def->personal && !key); !stop;) {
+    for (bool stop = !scratch || !peers || (s->def->personal && !key); !stop;) {
         struct bus_item item = { .socket = t->theirs };
         if (bus_poll(&item, 1, -1) < 0)
             continue; /* interrupted */
@@ -251,11 +253,12 @@ void *pool_run(void *pool_thread)
                 parcel_free(p);
                 break;
             }
-            run_job(s, p->first, scratch, key);
+            run_job(s, p->first, scratch, key, peers);
             arena_reset(scratch);
             bus_give(t->theirs, p);
         }
     }
+    peers_free(peers);
     seal_key_free(key);
     if (scratch)
         arena_free(scratch);

@@ -111,20 +111,25 @@ int letters_move_writer(const struct decide_in *in, const MoveWriterRequest *req
     return r < 0 ? r : emit_writer_moved(out, req->writer, moved);
 }
 
-int letters_erase_writer(const struct decide_in *in, const EraseWriterRequest *req,
-                         EraseWriterResponse *res, struct outcome *out)
+int letters_erase_person(const struct decide_in *in, const char *person, struct outcome *out)
 {
     WriterErased *erased = arena_alloc(in->arena, sizeof(*erased));
     Writer *writer;
 
-    (void)res; /* has no fields */
-    int r = erased ? writer_find(in->state, req->writer, &writer) : -ENOMEM;
+    int r = erased ? writer_find(in->state, person, &writer) : -ENOMEM;
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     *erased = (WriterErased)WRITER_ERASED_INIT;
-    erased->writer = req->writer;
-    r = outcome_erase_person(out, req->writer);
-    return r < 0 ? r : emit_writer_erased(out, req->writer, erased);
+    erased->writer = writer->id;
+    r = outcome_erase_person(out, person);
+    return r < 0 ? r : emit_writer_erased(out, person, erased);
+}
+
+int letters_erase_writer(const struct decide_in *in, const EraseWriterRequest *req,
+                         EraseWriterResponse *res, struct outcome *out)
+{
+    (void)res; /* has no fields */
+    return letters_erase_person(in, req->writer, out);
 }
 
 /* ---- letters ---- */

@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 
+#include "common/peers.h"
 #include "fokus/letters/v1/letters.fokus.h"
 
 #define LETTERS "fokus.letters.v1.LettersService/"
@@ -203,6 +204,54 @@ static void an_effect_that_failed_is_tried_again_by_the_next_process(void **stat
     assert_int_equal(posted(p, letter), 1);
 }
 
+/* ---- other services of the house ---- */
+
+static struct client_reply ask_peer(struct process *p, struct peers *peers, const char *service,
+                                    const char *method, const void *request)
+{
+    const struct peers_ask ask = {
+        .service = service, .method = method, .request = request, .query = true, .timeout_ms = 5000
+    };
+    struct client_reply reply;
+
+    peers_call(peers, &ask, p->arena, &reply);
+    return reply;
+}
+
+static void a_peer_calls_as_the_house(void **state)
+{
+    struct process *p = *state;
+    struct peers *peers = peers_new(p->bus, p->home, "accounts");
+    ExportPersonRequest export = EXPORT_PERSON_REQUEST_INIT;
+    const char *const *names;
+    size_t n;
+
+    assert_non_null(peers);
+    export.person = (char *)registered(p, "siv@post.example");
+    assert_int_equal(peers_list(peers, p->arena, &names, &n), 0);
+    assert_int_equal(n, 1);
+    assert_string_equal(names[0], "letters");
+    struct client_reply reply = ask_peer(p, peers, "letters", RUNTIME "ExportPerson", &export);
+    assert_int_equal(reply.code, CODE_OK);
+    const ExportPersonResponse *res = fokus__runtime__v1__export_person_response__unpack(
+        arena_pb(p->arena), reply.body.len, reply.body.data);
+    assert_non_null(res);
+    assert_int_equal(res->n_items, 2);
+    assert_non_null(strstr(res->items[0], "siv@post.example"));
+    /* It has no rights but the house's. */
+    reply = ask_peer(p, peers, "letters", RUNTIME "ReadRecords",
+                     &(ReadRecordsRequest)READ_RECORDS_REQUEST_INIT);
+    assert_int_equal(reply.code, CODE_PERMISSION_DENIED);
+    reply = ask_peer(p, peers, "../letters", RUNTIME "ExportPerson", &export);
+    assert_int_equal(reply.code, CODE_UNAVAILABLE);
+    peers_free(peers);
+    peers = peers_new(p->bus, p->home, "letters");
+    assert_non_null(peers);
+    assert_int_equal(peers_list(peers, p->arena, &names, &n), 0);
+    assert_int_equal(n, 0); /* not itself */
+    peers_free(peers);
+}
+
 /* ---- kills ---- */
 
 enum { MAX_KNOWN = 4000, TALKS = 12 };
@@ -226,27 +275,35 @@ static unsigned long setting(const char *name, unsigned long otherwise)
     return text ? strtoul(text, NULL, 10) : otherwise;
 }
 
+static bool is_dead(struct process *p)
+{
+    int status;
+
+    if (waitpid(p->pid, &status, WNOHANG) != p->pid)
+        return false;
+    p->pid = 0;
+    return true;
+}
+
 /* Sends what the moment's chance says until the kill leaves it without an answer. */
 static const Fokus__Wire__V1__Reply *ask_or_die(struct story *s, const char *method,
                                                 const void *request)
 {
+    int64_t until_ms = test_now_ms() + PATIENCE_MS;
+    const Fokus__Wire__V1__Replies *replies = NULL;
     struct buf frame = BUF_INIT(BUS_MAX_FRAME);
+    bool sent = false;
 
     (void)add_call(s->p, &frame, NULL, method, request);
-    send_frame(s->p->call, (struct slice) { frame.data, frame.len });
-    buf_free(&frame);
-    for (int i = 0; i < 500; i++) {
-        const Fokus__Wire__V1__Replies *replies = next_replies(s->p, s->p->call, 10);
-        int status;
-        if (replies)
-            return replies->replies[0];
-        if (waitpid(s->p->pid, &status, WNOHANG) == s->p->pid) {
-            s->p->pid = 0;
-            return NULL;
-        }
+    const struct slice bytes = { frame.data, frame.len };
+    while (!replies && !is_dead(s->p) && test_now_ms() < until_ms) {
+        sent = sent || bus_send(s->p->call, &bytes, 1) == 0;
+        replies = next_replies(s->p, s->p->call, 10);
     }
-    fail_msg("%s was not answered", method);
-    return NULL;
+    buf_free(&frame);
+    if (!replies && s->p->pid)
+        fail_msg("%s was not answered", method);
+    return replies ? replies->replies[0] : NULL;
 }
 
 static bool register_one(struct story *s)
@@ -368,6 +425,7 @@ int main(void)
         PROCESS(a_long_command_is_prepared_and_decided),
         PROCESS(many_long_commands_at_once_are_all_answered),
         PROCESS(an_effect_is_carried_out_soon_and_once),
+        PROCESS(a_peer_calls_as_the_house),
         PROCESS(an_effect_that_failed_is_tried_again_by_the_next_process),
         PROCESS(a_kill_at_any_moment_loses_nobody_and_brings_nobody_back),
     };

@@ -80,3 +80,43 @@ int letters_list_letters(const struct query_in *in, const ListLettersRequest *re
     int end = scan_end(&s);
     return r < 0 ? r : end;
 }
+
+/* ---- what is held of a writer ---- */
+
+static int export_letter(const struct query_in *in, const Letter *letter, struct person_export *to)
+{
+    const struct seal_place place = letters_text(letter->id);
+    OpenedLetter opened = OPENED_LETTER_INIT;
+
+    opened.id = letter->id;
+    int r = opened_text(in->arena, in->key, &place, letter->text, &opened.text);
+    return r < 0 ? r : export_add(to, "letter", &opened.base);
+}
+
+int letters_export_person(const struct query_in *in, const char *person, struct person_export *to)
+{
+    GetWriterResponse shown = GET_WRITER_RESPONSE_INIT;
+    struct key prefix = KEY_INIT;
+    struct scan s;
+    Writer *writer;
+
+    int r = writer_find(in->state, person, &writer);
+    if (r == 0)
+        r = vault_key(in->vault, person, in->key);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    r = opened_text(in->arena, in->key, &letters_address, writer->address, &shown.address);
+    if (r == 0)
+        r = opened_text(in->arena, in->key, &letters_name, writer->name, &shown.name);
+    if (r == 0)
+        r = export_add(to, "writer", &shown.base);
+    for (scan_prefix(&s, in->state, &letters_table, key_text(&prefix, person));
+         r == 0 && scan_next(&s);) {
+        Letter *letter;
+        r = scan_message(&s, &letter);
+        if (r == 0)
+            r = export_letter(in, letter, to);
+    }
+    int end = scan_end(&s);
+    return r < 0 ? r : end;
+}

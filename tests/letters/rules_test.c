@@ -449,4 +449,80 @@ TEST(whoever_is_erased_has_nothing_posted)
     assert_int_equal(when_effects_run(), 0);
 }
 
+/* ---- what is held of a person ---- */
+
+/* One page; returns how many items. */
+static size_t exported(const char *person, uint64_t from, const ExportPersonResponse **ret)
+{
+    ExportPersonRequest req = EXPORT_PERSON_REQUEST_INIT;
+
+    req.person = (char *)person;
+    req.from = from;
+    ask(house_caller("@accounts"), "fokus.runtime.v1.RuntimeService/ExportPerson", &req, ret);
+    then_ok();
+    return (*ret)->n_items;
+}
+
+static void expect_item(const ExportPersonResponse *res, size_t i, const char *part)
+{
+    assert_true(i < res->n_items);
+    if (!strstr(res->items[i], part))
+        fail_msg("item %zu holds no %s: %s", i, part, res->items[i]);
+}
+
+TEST(an_export_shows_what_tables_and_log_hold_of_her)
+{
+    const char *id = registered("siv@post.example");
+    const ExportPersonResponse *res;
+
+    (void)registered("tor@post.example");
+    when_written(id, "Dear all");
+    when_moves_herself(id, "siv@ny.example", "key-1");
+    assert_int_equal(exported(id, 0, &res), 4);
+    assert_int_equal(res->next, 0);
+    expect_item(res, 0, "{\"kind\":\"record\",\"what\":\"writer\",\"data\":{");
+    expect_item(res, 0, "\"address\":\"siv@ny.example\",\"name\":\"Siv Andersdotter\"");
+    expect_item(res, 1, "\"what\":\"letter\"");
+    expect_item(res, 1, "\"text\":\"Dear all\"");
+    expect_item(res, 2,
+                "{\"kind\":\"event\",\"sequence\":1,\"time\":\"2026-01-01T12:00:00Z\","
+                "\"type\":\"WriterRegistered\",\"subject\":\"");
+    expect_item(res, 2, "\"data\":{\"writerRegistered\":{\"writer\":\"");
+    expect_item(res, 3, "\"type\":\"WriterMoved\"");
+    for (size_t i = 2; i < res->n_items; i++)
+        assert_null(strstr(res->items[i], "\"address\"")); /* sealed */
+    assert_int_equal(exported(id, 2, &res), 1);
+    expect_item(res, 0, "\"type\":\"WriterMoved\"");
+}
+
+TEST(an_export_of_nobody_is_empty)
+{
+    const ExportPersonResponse *res;
+
+    (void)registered("siv@post.example");
+    assert_int_equal(exported(someone, 0, &res), 0);
+    assert_int_equal(res->next, 0);
+}
+
+TEST(only_the_house_exports_and_erases)
+{
+    ExportPersonRequest export = EXPORT_PERSON_REQUEST_INIT;
+    ErasePersonRequest erase = ERASE_PERSON_REQUEST_INIT;
+    const ExportPersonResponse *res;
+    const char *id = registered("siv@post.example");
+
+    export.person = erase.person = (char *)id;
+    ask(signed_in(id), "fokus.runtime.v1.RuntimeService/ExportPerson", &export, &res);
+    then_refused(CODE_PERMISSION_DENIED);
+    when(signed_in(id), "fokus.runtime.v1.RuntimeService/ErasePerson", &erase);
+    then_refused(CODE_PERMISSION_DENIED);
+    when(house_caller("@accounts"), "fokus.runtime.v1.RuntimeService/ErasePerson", &erase);
+    assert_true(((const ErasePersonResponse *)then_response())->erased);
+    then_event(0, "WriterErased");
+    assert_int_equal(vault_key(given_vault(), id, given_key()), -ENOENT);
+    when(house_caller("@accounts"), "fokus.runtime.v1.RuntimeService/ErasePerson", &erase);
+    assert_false(((const ErasePersonResponse *)then_response())->erased);
+    then_no_event();
+}
+
 TESTS(&letters_service)

@@ -38,6 +38,8 @@ const struct service_def letters_service = {
     .effect = &letters_posting,
     .personal = true,
     .exists = writer_exists,
+    .export_person = letters_export_person,
+    .erase_person = letters_erase_person,
 };
 
 int writer_find(const struct rd *rd, const char *id, Writer **ret)

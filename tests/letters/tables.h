@@ -29,4 +29,6 @@ int writer_with_address(const struct rd *rd, struct arena *arena, struct vault *
                         struct seal_key *key, const char *address, Writer **ret,
                         const char **ret_stale) must_check;
 
+int letters_export_person(const struct query_in *in, const char *person, struct person_export *to);
+int letters_erase_person(const struct decide_in *in, const char *person, struct outcome *out);
 int letters_apply(struct wr *wr, const struct fact *fact, const void *event);

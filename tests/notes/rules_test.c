@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "fokus/runtime/v1/runtime.fokus.h"
 #include "fokus/v1/options.pb-c.h"
 #include "tests/notes/tables.h"
 
@@ -179,6 +180,27 @@ TEST(asking_for_a_note_that_is_not_there_is_refused)
     ask(anonymous(), "GetNote", &req, &res);
     then_refused(CODE_NOT_FOUND);
     assert_null(res);
+}
+
+/* A service without personal data has nothing to erase, and what it shows are events. */
+TEST(of_a_person_there_are_her_events_and_nothing_is_erased)
+{
+    static char person[] = "01900000-0000-7000-8000-000000000001";
+    ExportPersonRequest export = EXPORT_PERSON_REQUEST_INIT;
+    ErasePersonRequest erase = ERASE_PERSON_REQUEST_INIT;
+    const ExportPersonResponse *res;
+
+    given(added(), slug);
+    when(signed_in(person), "fokus.notes.v1.NotesService/SignNote", sign());
+    then_ok();
+    export.person = erase.person = person;
+    ask(house_caller("@accounts"), "fokus.runtime.v1.RuntimeService/ExportPerson", &export, &res);
+    assert_int_equal(res->n_items, 1);
+    assert_non_null(strstr(res->items[0], "\"type\":\"NoteSigned\""));
+    assert_non_null(strstr(res->items[0], "\"signer\":\"01900000-"));
+    when(house_caller("@accounts"), "fokus.runtime.v1.RuntimeService/ErasePerson", &erase);
+    assert_false(((const ErasePersonResponse *)then_response())->erased);
+    then_no_event();
 }
 
 TESTS(&notes_service)
