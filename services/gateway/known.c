@@ -1,5 +1,6 @@
-/* known.c - see known.h. Entries stand in one array and in two sets of chains, by token's hash and by watch handle. Place 0 is nobody's,
- * so that memory that was never written to is an empty table: it costs nothing until it is used. */
+/* known.c - see known.h. A person is one block of memory, in a chain by her token's hash, in another by her watch handle, and in a ring that
+ * the hand of a clock goes round when there is no room. What a call looks at stands first in it; what goes to one service is a block of its
+ * own, found by the service's number at once while there are few. */
 #include "services/gateway/known.h"
 
 #include <errno.h>
@@ -9,11 +10,11 @@
 
 #include "common/name.h"
 
-enum { MAX_WATCH = 100, MAX_SERVICES = 60 };
+enum { MAX_WATCH = 100, MAX_SERVICES = 60, PACK_PLACES = 8 /* a power of two */ };
 
 /* A caller as it goes to one service. */
 struct pack {
-    struct pack *next;
+    struct pack *next;  /* of those with the same place */
     int64_t expires_ms; /* wall clock */
     uint16_t service;
     uint16_t room; /* of `caller` */
@@ -23,31 +24,25 @@ struct pack {
 };
 
 struct person {
-    size_t bytes;     /* with its packs */
-    int64_t until_ms; /* monotonic clock */
-    struct pack *packs;
-    uint8_t pseudonym_key[CALLER_KEY_BYTES];
+    struct credential credential;
+    bool used; /* since the hand came by */
     bool queries_only;
     uint16_t n_roles, n_services;
+    struct person *next_hash, *next_watch; /* in their chains */
+    int64_t until_ms;                      /* monotonic clock */
+    struct pack *packs[PACK_PLACES];       /* by service */
+    struct person *next, *prev;            /* in the ring */
+    size_t bytes;                          /* with its packs */
+    uint8_t pseudonym_key[CALLER_KEY_BYTES];
     const char *id, *watch;
     const char **roles, **services;
 };
 
-struct entry {
-    struct credential credential;
-    uint32_t next_hash, next_watch; /* in their chains */
-    bool used;                      /* since the hand came by */
-    struct person *person;          /* NULL: free */
-};
-
 struct known {
-    struct entry *entries; /* 1 to max_entries */
-    uint32_t *by_hash, *by_watch;
+    struct person **by_hash, **by_watch;
     size_t n_chains; /* a power of two */
     size_t max_entries, max_bytes, n, n_bytes;
-    uint32_t free_head; /* chained by next_hash */
-    uint32_t fresh;     /* places from here on were never taken */
-    uint32_t hand;
+    struct person *hand; /* NULL: nobody is known */
     uint64_t evicted;
     uint8_t chain_key[crypto_shorthash_KEYBYTES];
 };
@@ -58,23 +53,22 @@ struct known *known_new(size_t max_entries, size_t max_bytes)
 
     if (!k)
         return NULL;
-    *k = (struct known) {
-        .max_entries = max_entries, .max_bytes = max_bytes, .n_chains = 16, .fresh = 1, .hand = 1
-    };
+    *k = (struct known) { .max_entries = max_entries, .max_bytes = max_bytes, .n_chains = 16 };
     while (k->n_chains < max_entries)
         k->n_chains *= 2;
-    k->entries = calloc(max_entries + 1, sizeof(*k->entries));
-    k->by_hash = calloc(k->n_chains, sizeof(*k->by_hash));
-    k->by_watch = calloc(k->n_chains, sizeof(*k->by_watch));
+    /* Memory that was never written to is an empty table: it costs nothing until it is used. */
+    k->by_hash = calloc(k->n_chains, sizeof(struct person *));
+    k->by_watch = calloc(k->n_chains, sizeof(struct person *));
     randombytes_buf(k->chain_key, sizeof(k->chain_key));
-    if (k->entries && k->by_hash && k->by_watch)
+    if (k->by_hash && k->by_watch)
         return k;
     known_free(k);
     return NULL;
 }
 
 /* Security: whoever forges tokens cannot choose that they meet in one chain. */
-static uint32_t *chain_of(const struct known *k, uint32_t *chains, const void *bytes, size_t len)
+static struct person **chain_of(const struct known *k, struct person **chains, const void *bytes,
+                                size_t len)
 {
     uint64_t hash;
 
@@ -82,37 +76,35 @@ static uint32_t *chain_of(const struct known *k, uint32_t *chains, const void *b
     return &chains[hash & (k->n_chains - 1)];
 }
 
-static uint32_t *hash_chain(const struct known *k, const struct credential *c)
+static struct person **hash_chain(const struct known *k, const struct credential *c)
 {
     return chain_of(k, k->by_hash, c->hash, sizeof(c->hash));
 }
 
-static uint32_t *watch_chain(const struct known *k, const char *watch)
+static struct person **watch_chain(const struct known *k, const char *watch)
 {
     return chain_of(k, k->by_watch, watch, strlen(watch));
 }
 
-static uint32_t find(const struct known *k, const struct credential *c)
+static struct person *find(const struct known *k, const struct credential *c)
 {
-    uint32_t at = *hash_chain(k, c);
+    struct person *p = *hash_chain(k, c);
 
-    for (; at; at = k->entries[at].next_hash) {
-        const struct entry *e = &k->entries[at];
-        if (e->credential.kind == c->kind &&
-            memcmp(e->credential.hash, c->hash, sizeof(c->hash)) == 0)
-            break;
-    }
-    return at;
+    while (p && (p->credential.kind != c->kind ||
+                 memcmp(p->credential.hash, c->hash, sizeof(c->hash)) != 0))
+        p = p->next_hash;
+    return p;
 }
 
 /* ---- persons ---- */
 
 static void person_free(struct person *p)
 {
-    for (struct pack *pack = p->packs; pack;) {
-        struct pack *next = pack->next;
-        free(pack);
-        pack = next;
+    for (size_t i = 0; i < PACK_PLACES; i++) {
+        for (struct pack *pack = p->packs[i], *next; pack; pack = next) {
+            next = pack->next;
+            free(pack);
+        }
     }
     sodium_memzero(p->pseudonym_key, sizeof(p->pseudonym_key));
     free(p);
@@ -182,37 +174,43 @@ static int person_new(const Fokus__Runtime__V1__ResolveCallerResponse *said, str
     return 0;
 }
 
-/* ---- entries ---- */
+/* ---- the table ---- */
 
-static void leave_hash_chain(struct known *k, uint32_t at)
+static void drop(struct known *k, struct person *p)
 {
-    uint32_t *link = hash_chain(k, &k->entries[at].credential);
+    struct person **link = hash_chain(k, &p->credential);
 
-    while (*link != at)
-        link = &k->entries[*link].next_hash;
-    *link = k->entries[at].next_hash;
-}
-
-static void leave_watch_chain(struct known *k, uint32_t at)
-{
-    uint32_t *link = watch_chain(k, k->entries[at].person->watch);
-
-    while (*link != at)
-        link = &k->entries[*link].next_watch;
-    *link = k->entries[at].next_watch;
-}
-
-static void drop(struct known *k, uint32_t at)
-{
-    struct entry *e = &k->entries[at];
-
-    leave_hash_chain(k, at);
-    leave_watch_chain(k, at);
-    k->n_bytes -= e->person->bytes;
+    while (*link != p)
+        link = &(*link)->next_hash;
+    *link = p->next_hash;
+    link = watch_chain(k, p->watch);
+    while (*link != p)
+        link = &(*link)->next_watch;
+    *link = p->next_watch;
+    p->prev->next = p->next;
+    p->next->prev = p->prev;
+    if (k->hand == p)
+        k->hand = p->next == p ? NULL : p->next;
+    k->n_bytes -= p->bytes;
     k->n--;
-    person_free(e->person);
-    *e = (struct entry) { .next_hash = k->free_head };
-    k->free_head = at;
+    person_free(p);
+}
+
+/* Puts her where the hand will come by last. */
+static void add(struct known *k, struct person *p)
+{
+    struct person **hash = hash_chain(k, &p->credential), **watch = watch_chain(k, p->watch);
+
+    p->next_hash = *hash;
+    p->next_watch = *watch;
+    *hash = *watch = p;
+    if (!k->hand)
+        k->hand = p->next = p->prev = p;
+    p->next = k->hand;
+    p->prev = k->hand->prev;
+    p->prev->next = p->next->prev = p;
+    k->n++;
+    k->n_bytes += p->bytes;
 }
 
 /* Drops others than `keep`, those not used for longest first, until so many bytes and places are free. */
@@ -220,31 +218,29 @@ static void make_room(struct known *k, size_t bytes, size_t places, const struct
 {
     while (k->n > (keep ? 1u : 0u) &&
            (k->n_bytes + bytes > k->max_bytes || k->n + places > k->max_entries)) {
-        if (k->hand >= k->fresh)
-            k->hand = 1;
-        struct entry *e = &k->entries[k->hand];
-        if (e->person && e->person != keep && !e->used) {
-            drop(k, k->hand);
+        struct person *p = k->hand;
+        k->hand = p->next;
+        if (p != keep && !p->used) {
+            drop(k, p);
             k->evicted++;
+        } else {
+            p->used = false;
         }
-        e->used = false;
-        k->hand++;
     }
 }
 
 struct person *known_find(struct known *k, const struct credential *c, int64_t now_ms)
 {
-    uint32_t at = find(k, c);
-    struct entry *e = &k->entries[at];
+    struct person *p = find(k, c);
 
-    if (!at)
+    if (!p)
         return NULL;
-    if (e->person->until_ms <= now_ms) {
-        drop(k, at);
+    if (p->until_ms <= now_ms) {
+        drop(k, p);
         return NULL;
     }
-    e->used = true;
-    return e->person;
+    p->used = true;
+    return p;
 }
 
 int known_put(struct known *k, const struct credential *c,
@@ -259,36 +255,30 @@ int known_put(struct known *k, const struct credential *c,
         return r;
     int64_t lasts_ms = said->expires_ms > wall_ms ? said->expires_ms - wall_ms : 0;
     p->until_ms = now_ms + (lasts_ms < KNOWN_MAX_MS ? lasts_ms : KNOWN_MAX_MS);
+    p->credential = *c;
     make_room(k, p->bytes, 1, NULL);
-    uint32_t at = k->free_head ? k->free_head : k->fresh++;
-    struct entry *e = &k->entries[at];
-    k->free_head = k->free_head ? e->next_hash : 0;
-    uint32_t *hash = hash_chain(k, c), *watch = watch_chain(k, p->watch);
-    *e = (struct entry) { .credential = *c, .next_hash = *hash, .next_watch = *watch, .person = p };
-    *hash = *watch = at;
-    k->n++;
-    k->n_bytes += p->bytes;
+    add(k, p);
     *ret = p;
     return 0;
 }
 
 void known_drop(struct known *k, const struct credential *c)
 {
-    uint32_t at = find(k, c);
+    struct person *p = find(k, c);
 
-    if (at)
-        drop(k, at);
+    if (p)
+        drop(k, p);
 }
 
 size_t known_forget(struct known *k, const char *watch)
 {
     size_t n = 0;
 
-    for (uint32_t at = *watch_chain(k, watch), next; at; at = next) {
-        next = k->entries[at].next_watch;
-        if (strcmp(k->entries[at].person->watch, watch) != 0)
+    for (struct person *p = *watch_chain(k, watch), *next; p; p = next) {
+        next = p->next_watch;
+        if (strcmp(p->watch, watch) != 0)
             continue;
-        drop(k, at);
+        drop(k, p);
         n++;
     }
     return n;
@@ -296,18 +286,15 @@ size_t known_forget(struct known *k, const char *watch)
 
 void known_forget_all(struct known *k)
 {
-    for (uint32_t at = 1; at < k->fresh && k->n > 0; at++)
-        if (k->entries[at].person)
-            drop(k, at);
+    while (k->hand)
+        drop(k, k->hand);
 }
 
 void known_free(struct known *k)
 {
     if (!k)
         return;
-    if (k->entries)
-        known_forget_all(k);
-    free(k->entries);
+    known_forget_all(k);
     free(k->by_hash);
     free(k->by_watch);
     free(k);
@@ -317,7 +304,7 @@ void known_free(struct known *k)
 
 static struct pack *pack_for(const struct person *p, size_t service)
 {
-    struct pack *pack = p->packs;
+    struct pack *pack = p->packs[service & (PACK_PLACES - 1)];
 
     while (pack && pack->service != service)
         pack = pack->next;
@@ -340,8 +327,9 @@ static struct pack *pack_place(struct known *k, struct person *p, size_t service
         return NULL;
     pack->service = (uint16_t)service;
     pack->room = (uint16_t)len;
-    pack->next = p->packs; /* before one that is too small, which is not found any more */
-    p->packs = pack;
+    struct pack **place = &p->packs[service & (PACK_PLACES - 1)];
+    pack->next = *place; /* before one that is too small, which is not found any more */
+    *place = pack;
     p->bytes += bytes;
     k->n_bytes += bytes;
     return pack;

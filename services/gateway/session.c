@@ -8,8 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/base64.h"
-
 enum {
     TOKEN_BYTES = 32,
     NETWORK_BITS = 64, /* what is kept of an IPv6 address: what a household or a company gets */
@@ -21,12 +19,19 @@ static const char BROWSER_COOKIE[] = "__Host-fokus-browser";
 
 /* ---- cookies ---- */
 
+/* Of 258 bits in 43 characters two mean nothing: the last character is one of those that leave them out, so that there is one text for each
+ * 32 bytes. */
 bool session_token_valid(struct slice token)
 {
-    uint8_t bytes[TOKEN_BYTES + 1]; /* base64_decoded_max() of so many characters */
+    static const char last[] = "AEIMQUYcgkosw048";
+    bool good = token.len == SESSION_TOKEN_CHARS && memchr(last, token.data[token.len - 1], 16);
 
-    return token.len == SESSION_TOKEN_CHARS &&
-           base64_decode(token, BASE64_URL, bytes) == TOKEN_BYTES;
+    for (size_t i = 0; good && i < token.len; i++) {
+        uint8_t c = token.data[i];
+        good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_';
+    }
+    return good;
 }
 
 static bool is_named(const char *name, size_t len, const char *wanted, size_t wanted_len)
