@@ -3,12 +3,19 @@
  * would keep us busy. Only the public members are handed to libcjose. */
 #include <cjose/jwk.h>
 #include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "services/accounts/oidc_keys.h"
 
-enum { MIN_RSA_BITS = 2048, MAX_RSA_BITS = 8192, MAX_KID = 255 };
+enum {
+    MIN_RSA_BITS = 2048,
+    MAX_RSA_BITS = 8192,
+    MAX_NUMBER = MAX_RSA_BITS / 6 + 4,
+    EC_BYTES = 32,
+    MAX_KID = 255
+};
 
 static const struct {
     const char *name, *kty;
@@ -64,7 +71,7 @@ static size_t bits_of(const json_t *jwk, const char *name, size_t max_chars, uin
 static size_t rsa_bits(const json_t *jwk)
 {
     uint8_t n_low = 0, e_low = 0;
-    size_t n = bits_of(jwk, "n", MAX_RSA_BITS / 6 + 4, &n_low);
+    size_t n = bits_of(jwk, "n", MAX_NUMBER, &n_low);
     size_t e = bits_of(jwk, "e", 8, &e_low);
 
     /* Both are odd; an exponent of 1 signs nothing. */
@@ -85,9 +92,32 @@ static json_t *public_part(const json_t *jwk, bool rsa)
                      json_object_get(jwk, "x"), "y", json_object_get(jwk, "y"));
 }
 
+/* Security: libcjose ends the process (assert) over text that is not base64, so it sees none. */
+static bool has_whole_numbers(const json_t *jwk)
+{
+    static const char *const names[] = { "n", "e", "d", "p", "q", "dp", "dq", "qi", "x", "y" };
+    bool rsa = oidc_json_names(jwk, "kty", "RSA");
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *text = oidc_json_text(jwk, names[i], MAX_NUMBER);
+        size_t len = 0;
+        if (!json_object_get(jwk, names[i]))
+            continue;
+        uint8_t *bytes =
+            text ? oidc_unbase64((struct slice) { (const uint8_t *)text, strlen(text) }, &len)
+                 : NULL;
+        if (bytes)
+            sodium_memzero(bytes, len);
+        free(bytes);
+        if (!bytes || len == 0 || (!rsa && len != EC_BYTES))
+            return false;
+    }
+    return true;
+}
+
 cjose_jwk_t *oidc_jwk_import(const json_t *jwk)
 {
-    char *text = json_dumps(jwk, JSON_COMPACT);
+    char *text = has_whole_numbers(jwk) ? json_dumps(jwk, JSON_COMPACT) : NULL;
     cjose_jwk_t *key = text ? cjose_jwk_import(text, strlen(text), NULL) : NULL;
 
     free(text);
@@ -114,7 +144,7 @@ static bool take(struct oidc_keys *keys, const json_t *jwk)
     if (key.rsa)
         key.signature_bytes = (rsa_bits(jwk) + 7) / 8;
     else if (oidc_json_names(jwk, "kty", "EC") && oidc_json_names(jwk, "crv", "P-256"))
-        key.signature_bytes = 64;
+        key.signature_bytes = (size_t)2 * EC_BYTES;
     if (key.signature_bytes == 0)
         return false;
     if (json_object_get(jwk, "alg")) {

@@ -48,12 +48,15 @@ static json_t *open_part(struct slice part)
     return object;
 }
 
-/* The bytes of the signature, or 0 when it is no base64. */
-static size_t signature_len(struct slice part)
+/* How many bytes a part is the base64 of; 0 also when it is none. */
+static size_t decoded_len(struct slice part)
 {
     size_t len = 0;
+    uint8_t *bytes = oidc_unbase64(part, &len);
 
-    free(oidc_unbase64(part, &len));
+    if (bytes)
+        sodium_memzero(bytes, len);
+    free(bytes);
     return len;
 }
 
@@ -107,7 +110,7 @@ static int check_signature(struct slice token, struct slice signature, const jso
     const char *kid = json_string_value(json_object_get(header, "kid"));
     const struct oidc_key *key;
     enum oidc_alg alg;
-    size_t at = 0, tried = 0, len = signature_len(signature);
+    size_t at = 0, tried = 0, len = decoded_len(signature);
     int r = judge_header(header, &alg, ret_why);
 
     if (r)
@@ -131,7 +134,8 @@ int oidc_token_open(struct slice token, const struct oidc_keys *keys, json_t **r
     json_t *header, *payload;
     int r;
 
-    if (token.len > OIDC_MAX_TOKEN || !split(token, &parts))
+    /* Security: libcjose ends the process (assert) over text that is not base64, so it sees none. */
+    if (token.len > OIDC_MAX_TOKEN || !split(token, &parts) || decoded_len(parts.payload) == 0)
         return oidc_bad(ret_why, "the token is not a compact JWS");
     if (!(header = open_part(parts.header)))
         return oidc_bad(ret_why, "the token's header is not JSON");
