@@ -293,7 +293,7 @@ static enum oidc_result read_identity(const struct exchange *x, const json_t *pa
 
 static enum oidc_result exchange(const struct exchange *x, struct oidc_identity *ret)
 {
-    json_t *tokens, *payload;
+    json_t *tokens = NULL, *payload = NULL;
     enum oidc_result result = ask_for_tokens(x, &tokens);
 
     if (result != OIDC_OK)
