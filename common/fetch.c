@@ -193,6 +193,8 @@ static CURLcode set_bounds(CURL *curl, const struct fetch_request *q, bool local
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NOPROXY, "*");
     SET(CURLOPT_NOSIGNAL, 1L);
+    /* Else a name server that keeps silent is waited for past the timeout. */
+    SET(CURLOPT_QUICK_EXIT, 1L);
     SET(CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)q->timeout_ms);
     SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)q->max_bytes);
