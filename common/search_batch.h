@@ -33,9 +33,15 @@ struct word {
     uint64_t own; /* the put whose document has it in its text, not only as a part of a compound */
     uint64_t old; /* the put that found it in what its document was before */
     struct changes *term;
-    struct word **parts;
+    struct word_part *parts;
     size_t n_parts;
     bool divided; /* parts are known */
+};
+
+/* A part of a compound, and what it weighs in hundredths of the compound. */
+struct word_part {
+    struct word *word;
+    uint32_t percent;
 };
 
 /* A document's number by the service's key. */

@@ -14,6 +14,7 @@
 /* How much a word weighs. */
 enum {
     PART_PERCENT = 55,        /* of a compound's part, against the word itself */
+    FAR_PART_PERCENT = 40,    /* of a part that does not even stand next to the last one */
     USUAL_WORDS = 60,         /* of a field that does not say */
     SATURATION_PERCENT = 120, /* BM25's k1 */
     LENGTH_PERCENT = 50, /* BM25's b: how much of a word's weight depends on the field's length */
@@ -144,6 +145,17 @@ static bool touch(struct wr *wr, struct batch *b, struct word *w, uint64_t weigh
     return true;
 }
 
+/* What each part of a compound weighs. A compound is a kind of what its last part says, and what that is about stands before it:
+ * Blodcancerförbundet is a federation about cancer, and of the blood only in so far. */
+static uint32_t part_percent(const struct text_part *parts, size_t n, size_t at)
+{
+    size_t leaves = 0;
+
+    while (leaves < n && parts[leaves].leaf)
+        leaves++;
+    return at + 2 < leaves ? FAR_PART_PERCENT : PART_PERCENT;
+}
+
 /* The parts of a compound, as words of the batch. */
 static bool divide(struct wr *wr, struct batch *b, struct word *w)
 {
@@ -156,7 +168,7 @@ static bool divide(struct wr *wr, struct batch *b, struct word *w)
         (void)wr_fail(wr, ENOMEM); /* false says it */
         return false;
     }
-    w->parts = n ? arena_calloc(b->memory, n, sizeof(struct word *)) : NULL;
+    w->parts = n ? arena_calloc(b->memory, n, sizeof(*w->parts)) : NULL;
     if (n && !w->parts) {
         (void)wr_fail(wr, ENOMEM); /* false says it */
         return false;
@@ -168,7 +180,7 @@ static bool divide(struct wr *wr, struct batch *b, struct word *w)
         if (!part)
             return false;
         if (part != w)
-            w->parts[w->n_parts++] = part;
+            w->parts[w->n_parts++] = (struct word_part) { part, part_percent(parts, n, i) };
     }
     w->divided = true;
     return true;
@@ -196,11 +208,11 @@ static bool add_field(struct wr *wr, struct batch *b, const struct search_field 
             return false;
         w->own = b->puts;
         for (size_t j = 0; j < w->n_parts; j++) {
-            struct word *part = w->parts[j];
+            struct word *part = w->parts[j].word;
             /* The word may have left the dictionary since this one was divided. */
             if (part->number == 0 && !batch_word(wr, b, (const char *)part->name.bytes))
                 return false;
-            if (!touch(wr, b, part, weight * PART_PERCENT / 100))
+            if (!touch(wr, b, part, weight * w->parts[j].percent / 100))
                 return false;
         }
     }
@@ -234,7 +246,7 @@ static bool had_own(struct wr *wr, struct batch *b, struct word *w)
     if (!divide(wr, b, w) || !had(wr, b, w))
         return false;
     for (size_t i = 0; i < w->n_parts; i++)
-        if (!had(wr, b, w->parts[i]))
+        if (!had(wr, b, w->parts[i].word))
             return false;
     return true;
 }

@@ -73,7 +73,7 @@ int dictionary_write(struct wr *wr, struct arena *room, const struct dictionary_
 struct candidate {
     const char *word;
     uint32_t documents;
-    uint8_t distance;
+    uint8_t cost; /* as in search_likeness.h */
 };
 /* How many steps through the dictionary a query may still take; a seek counts as SEEK_STEPS. */
 struct dictionary_budget {
@@ -87,9 +87,9 @@ enum { CANDIDATES_MAX = 48 };
 int dictionary_prefix(const struct rd *rd, const struct table *dictionary, struct arena *a,
                       const char *prefix, size_t max, struct dictionary_budget *budget,
                       struct candidate *ret, size_t *ret_n) must_check;
-/* The most frequent `max` words at the least Damerau-Levenshtein distance from `folded` up to `distance`, in bytes. */
+/* The `max` words, the most frequent of equals, for which `folded` was written most easily, at a cost as in search_likeness.h. */
 int dictionary_near(const struct rd *rd, const struct table *dictionary, struct arena *a,
-                    const char *folded, unsigned distance, size_t max,
+                    const char *folded, unsigned cost, bool same_start, size_t max,
                     struct dictionary_budget *budget, struct candidate *ret,
                     size_t *ret_n) must_check;
 

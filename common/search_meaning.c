@@ -5,6 +5,7 @@
  *
  *   whole    the word in any inflection, with or without its dots, and what it is a synonym of;
  *   parts    where that is rare or absent: documents with all parts of the compound;
+ *   sound    where it is absent: words that sound the same ("huvudverk"), unless it is a short word of the language;
  *   joined   documents with both of two words that were written as one ("noaksark");
  *   begin    words that begin with it;
  *   typo     the nearest words of the dictionary ("menade du"), unless it is a word of the language;
@@ -18,35 +19,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/search_guess.h"
+#include "common/search_likeness.h"
+
 enum {
-    LISTS_MAX = 96,          /* of a word */
-    PHRASE_WORDS = 4,        /* of a synonym */
-    RUN_WORDS = 3,           /* that may have been meant as one */
-    RARE_AT_LEAST = 5,       /* documents; and */
-    RARE_ONE_IN = 1000,      /* of all documents */
-    TYPO_WORDS = 4,          /* of the dictionary that one may have meant */
-    TYPO_LETTERS = 4,        /* shorter words are taken as they are; */
-    TYPO_TWO_LETTERS = 8,    /* from here on two letters may be wrong, */
-    TYPO_THREE_LETTERS = 10, /* from here on three, if all else fails */
-    GUESSED_SYNONYMS = 2,    /* words with synonyms that one may have meant */
+    LISTS_MAX = 96,     /* of a word */
+    PHRASE_WORDS = 4,   /* of a synonym */
+    RUN_WORDS = 3,      /* that may have been meant as one */
+    RARE_AT_LEAST = 5,  /* documents; and */
+    RARE_ONE_IN = 1000, /* of all documents */
     BEGIN_LETTERS = 3,
     AKIN_LETTERS = 5,   /* of a stem that words derived from one another share; bytes */
     JOINED_LETTERS = 3, /* of each of the two; bytes */
     TYPE_AHEAD_LETTERS = 2,
     STEMS_MAX = 96,
     SOME_PARTS = TEXT_PARTS_MAX * 2,
+    AGREEING_MAX = 4, /* ways to a word's documents that are compared with one another */
 };
 
 /* What a document is worth by each of the ways, against the word itself. */
-#define BY_WORD     1.0F
-#define BY_SYNONYM  0.8F
-#define BY_PARTS    0.7F
-#define BY_JOINED   0.7F
-#define BY_TYPO     0.7F
-#define BY_TYPO_TWO 0.5F
-#define BY_BEGIN    0.6F
-#define BY_REST     0.5F
-#define BY_SOME     0.3F
+#define BY_WORD    1.0F
+#define BY_SYNONYM 0.9F
+#define BY_PARTS   0.7F
+#define BY_JOINED  0.7F
+#define BY_REST    0.5F
+#define BY_SOME    0.3F
+/* And one that two ways lead to, against the sum of both. */
+#define BY_AGREEMENT 0.75F
 
 static int compare_filler(const void *word, const void *filler)
 {
@@ -118,12 +117,12 @@ static int add_one_list(struct query *q, struct group *g, struct list l)
         g->room = more;
     }
     l.factor *= (float)l.percent / 100.0F;
+    l.variant = NULL; /* it has an entry of its own */
     g->lists[g->n++] = l;
     return 0;
 }
 
-/* Adds a list and its variants, unless it is empty. */
-static int add_list(struct query *q, struct group *g, struct list l)
+int meaning_add_list(struct query *q, struct group *g, struct list l)
 {
     int r = l.n > 0 ? add_one_list(q, g, l) : 0;
 
@@ -135,8 +134,7 @@ static int add_list(struct query *q, struct group *g, struct list l)
     return r;
 }
 
-/* Remembers for highlights what documents may have matched by. */
-static int add_stem(struct query *q, const char *folded, size_t len, bool prefix)
+int meaning_add_stem(struct query *q, const char *folded, size_t len, bool prefix)
 {
     struct search_result *result = q->result;
 
@@ -159,8 +157,7 @@ static int add_stem(struct query *q, const char *folded, size_t len, bool prefix
     return 0;
 }
 
-/* Reads a word's list, and notes its stem if it is not empty. */
-static int read_word(struct query *q, const char *word, struct list *ret)
+int meaning_read_word(struct query *q, const char *word, struct list *ret)
 {
     struct key term;
     size_t folded_len;
@@ -169,7 +166,7 @@ static int read_word(struct query *q, const char *word, struct list *ret)
     if (r < 0 || ret->n == 0)
         return r;
     search_term_key(word, &term, &folded_len);
-    return add_stem(q, (const char *)term.bytes, folded_len - 1, false);
+    return meaning_add_stem(q, (const char *)term.bytes, folded_len - 1, false);
 }
 
 /* Documents with all of the words, worth the average of them. */
@@ -196,7 +193,7 @@ static int read_all(struct query *q, const char *const *words, size_t n, float w
         struct key term;
         size_t folded_len;
         search_term_key(words[i], &term, &folded_len);
-        r = add_stem(q, (const char *)term.bytes, folded_len - 1, false);
+        r = meaning_add_stem(q, (const char *)term.bytes, folded_len - 1, false);
     }
     return r;
 }
@@ -244,12 +241,12 @@ static int add_whole(struct query *q, size_t at, uint32_t *ret_documents)
 {
     struct list l;
 
-    int r = read_word(q, q->tokens[at].word, &l);
+    int r = meaning_read_word(q, q->tokens[at].word, &l);
     if (r < 0)
         return r;
     *ret_documents = l.documents;
     l.factor = BY_WORD * list_rarity(&q->lists, l.documents);
-    return add_list(q, &q->groups[at], l);
+    return meaning_add_list(q, &q->groups[at], l);
 }
 
 /* Neighbours that are one word when written as one: "cancer fonden" is Cancerfonden before it is any fund with cancer in its name. */
@@ -271,11 +268,11 @@ static int add_run(struct query *q, size_t from, size_t to)
     word[len] = '\0';
     if (!counts)
         return 0;
-    int r = read_word(q, word, &l);
+    int r = meaning_read_word(q, word, &l);
     l.factor = BY_WORD * list_rarity(&q->lists, l.documents);
     for (size_t i = from; i < to && r == 0; i++)
         if (q->counts[i])
-            r = add_list(q, &q->groups[i], l);
+            r = meaning_add_list(q, &q->groups[i], l);
     return r;
 }
 
@@ -332,14 +329,14 @@ static int add_parts(struct query *q, size_t at, const struct compound *c)
 
     int r = read_all(q, words, other_parts(c, NULL, words, 0), BY_PARTS, &l);
     if (r == 0)
-        r = add_list(q, &q->groups[at], l);
+        r = meaning_add_list(q, &q->groups[at], l);
     for (size_t i = 0; i < c->n && r == 0 && l.n == 0; i++) {
         if (c->parts[i].leaf)
             continue;
         words[0] = c->parts[i].word;
         r = read_all(q, words, other_parts(c, &c->parts[i], words, 1), BY_PARTS, &l);
         if (r == 0)
-            r = add_list(q, &q->groups[at], l);
+            r = meaning_add_list(q, &q->groups[at], l);
     }
     return r;
 }
@@ -364,7 +361,7 @@ static int add_parts_said_otherwise(struct query *q, size_t at, const struct com
             if (r == 0)
                 r = read_all(q, words, n, weight * BY_SYNONYM, &l);
             if (r == 0)
-                r = add_list(q, &q->groups[at], l);
+                r = meaning_add_list(q, &q->groups[at], l);
         }
         if (r < 0)
             return r;
@@ -381,13 +378,13 @@ static int add_some(struct query *q, size_t at, const struct compound *c)
     int r = 0;
 
     for (size_t i = 0; i < n && r == 0; i++) {
-        r = read_word(q, c->parts[i].word, &lists[i]);
+        r = meaning_read_word(q, c->parts[i].word, &lists[i]);
         if (lists[i].n == 0 && c->n == 2)
             weight = BY_REST;
     }
     for (size_t i = 0; i < n && r == 0; i++) {
         lists[i].factor = weight * list_rarity(&q->lists, lists[i].documents);
-        r = add_list(q, &q->groups[at], lists[i]);
+        r = meaning_add_list(q, &q->groups[at], lists[i]);
     }
     return r < 0 ? r : add_parts_said_otherwise(q, at, c, true, weight);
 }
@@ -413,33 +410,9 @@ static int add_joined(struct query *q, size_t at)
             continue;
         r = read_all(q, (const char *const[]) { first, word + cut }, 2, BY_JOINED, &all);
         if (r == 0)
-            r = add_list(q, &q->groups[at], all);
+            r = meaning_add_list(q, &q->groups[at], all);
     }
     return r;
-}
-
-/* Words of the dictionary as one thing: what they have together tells how rare it is. */
-static int add_candidates(struct query *q, size_t at, const struct candidate *c, size_t n,
-                          float weight, bool prefix)
-{
-    struct group *g = &q->groups[at];
-    size_t before = g->n;
-    double documents = 1;
-    struct list l;
-
-    for (size_t i = 0; i < n; i++) {
-        int r = prefix ? list_read(&q->lists, c[i].word, &l) : read_word(q, c[i].word, &l);
-        if (r == 0)
-            r = add_list(q, g, l);
-        if (r < 0)
-            return r;
-        if (l.documents > documents)
-            documents = l.documents;
-    }
-    for (size_t i = before; i < g->n; i++)
-        g->lists[i].factor =
-            weight * list_rarity(&q->lists, documents) * (float)g->lists[i].percent / 100.0F;
-    return 0;
 }
 
 /* ---- synonyms ---- */
@@ -465,7 +438,8 @@ static int add_meaning(struct query *q, size_t from, size_t to, const char *expa
 }
 
 /* Documents with all words of an expansion count for each word of the phrase. */
-static int add_expansion(struct query *q, size_t from, size_t to, const char *expansion)
+static int add_expansion(struct query *q, size_t from, size_t to, const char *expansion,
+                         float weight)
 {
     const char *words[SEARCH_QUERY_WORDS];
     struct list l;
@@ -474,27 +448,27 @@ static int add_expansion(struct query *q, size_t from, size_t to, const char *ex
     int r = phrase_words(q, expansion, words, &n_words);
     if (r < 0)
         return r;
-    r = read_all(q, words, n_words, BY_SYNONYM, &l);
+    r = read_all(q, words, n_words, weight * BY_SYNONYM, &l);
     for (size_t i = from; i < to && r == 0; i++)
         if (q->counts[i])
-            r = add_list(q, &q->groups[i], l);
+            r = meaning_add_list(q, &q->groups[i], l);
     return r < 0 ? r : add_meaning(q, from, to, expansion);
 }
 
 /* What a phrase stands for, given as its words; it is in the place of the query's words [from, to). */
 static int add_synonyms_of(struct query *q, const struct text_token *phrase, size_t n, size_t from,
-                           size_t to)
+                           size_t to, float weight)
 {
     struct expansions e;
 
     int r = expansions_begin(q, phrase, n, &e);
     for (const char *expansion; r == 0 && (expansion = expansions_next(&e));)
-        r = add_expansion(q, from, to, expansion);
+        r = add_expansion(q, from, to, expansion, weight);
     return r;
 }
 
-/* The same of words that have synonyms and that one of the query may have meant. */
-static int add_synonyms_like(struct query *q, size_t at, const struct candidate *c, size_t n)
+int meaning_add_synonyms_like(struct query *q, size_t at, const struct candidate *c, size_t n,
+                              float weight)
 {
     struct text_token *phrase;
     size_t n_phrase;
@@ -504,7 +478,7 @@ static int add_synonyms_like(struct query *q, size_t at, const struct candidate 
         r = text_tokens(q->lists.work, c[i].word, strlen(c[i].word), PHRASE_WORDS, &phrase,
                         &n_phrase);
         if (r == 0)
-            r = add_synonyms_of(q, phrase, n_phrase, at, at + 1);
+            r = add_synonyms_of(q, phrase, n_phrase, at, at + 1, weight);
     }
     return r;
 }
@@ -515,122 +489,8 @@ int meaning_add_synonyms(struct query *q)
 
     for (size_t from = 0; from < q->n_tokens; from++)
         for (size_t to = from + 1; to <= q->n_tokens && to - from <= PHRASE_WORDS && r == 0; to++)
-            r = add_synonyms_of(q, q->tokens + from, to - from, from, to);
+            r = add_synonyms_of(q, q->tokens + from, to - from, from, to, BY_WORD);
     return r;
-}
-
-/* ---- guesses ---- */
-
-/* Leaves one word for each term: inflections of one would be read again and again. */
-static size_t one_per_term(struct candidate *c, size_t n)
-{
-    struct key term, other;
-    size_t kept = 0, folded_len;
-
-    for (size_t i = 0; i < n; i++) {
-        size_t j = 0;
-        search_term_key(c[i].word, &term, &folded_len);
-        for (; j < kept; j++) {
-            search_term_key(c[j].word, &other, &folded_len);
-            if (other.len == term.len && memcmp(other.bytes, term.bytes, term.len) == 0)
-                break;
-        }
-        if (j == kept)
-            c[kept++] = c[i];
-    }
-    return kept;
-}
-
-/* Leaves the words that begin with the token's very letters, if it is a word of the language with dots: "hår" is no beginning of "har". */
-static size_t with_dots_of(const struct text_token *t, struct candidate *c, size_t n)
-{
-    size_t kept = 0, len = strlen(t->word);
-
-    if (strcmp(t->word, t->folded) == 0 || !text_is_known(t->word))
-        return n;
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(c[i].word, t->word, len) == 0 ||
-            strncmp(c[i].word, t->stem, strlen(t->stem)) == 0)
-            c[kept++] = c[i];
-    return kept;
-}
-
-/* Words, or else words with synonyms, that begin with the folded letters. */
-static int add_begin(struct query *q, size_t at, const char *folded, float weight)
-{
-    struct candidate found[CANDIDATES_MAX];
-    size_t n = 0;
-
-    int r = dictionary_prefix(q->lists.rd, &T_SEARCH_WORD, q->lists.work, folded, ARRAY_LEN(found),
-                              &q->dictionary, found, &n);
-    if (r < 0)
-        return r;
-    if (n == 0) {
-        r = dictionary_prefix(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, folded,
-                              GUESSED_SYNONYMS, &q->dictionary, found, &n);
-        return r < 0 ? r : add_synonyms_like(q, at, found, n);
-    }
-    n = with_dots_of(&q->tokens[at], found, n);
-    if (n == 0)
-        return 0;
-    r = add_stem(q, folded, strlen(folded), true);
-    if (r < 0)
-        return r;
-    return add_candidates(q, at, found, one_per_term(found, n), weight, true);
-}
-
-static int add_correction(struct query *q, size_t at, const char *word)
-{
-    struct search_result *result = q->result;
-    const struct text_token *t = &q->tokens[at];
-
-    if (!result->corrections) {
-        result->corrections =
-            arena_calloc(q->arena, SEARCH_QUERY_WORDS, sizeof(*result->corrections));
-        if (!result->corrections)
-            return -ENOMEM;
-    }
-    char *copy = arena_strdup(q->arena, word);
-    if (!copy)
-        return -ENOMEM;
-    result->corrections[result->n_corrections++] =
-        (struct search_correction) { t->start, t->end, copy };
-    return 0;
-}
-
-static int add_typo(struct query *q, size_t at, unsigned distance)
-{
-    struct candidate found[TYPO_WORDS];
-    size_t n = 0;
-
-    int r = dictionary_near(q->lists.rd, &T_SEARCH_WORD, q->lists.work, q->tokens[at].folded,
-                            distance, ARRAY_LEN(found), &q->dictionary, found, &n);
-    if (r == 0)
-        r = add_candidates(q, at, found, one_per_term(found, n),
-                           distance > 1 ? BY_TYPO_TWO : BY_TYPO, false);
-    if (r == 0 && n == 0) {
-        struct key term;
-        size_t folded_len;
-        search_term_key(q->tokens[at].word, &term,
-                        &folded_len); /* a zero follows the folded stem */
-        r = dictionary_near(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, (const char *)term.bytes,
-                            distance, GUESSED_SYNONYMS, &q->dictionary, found, &n);
-        if (r == 0)
-            r = add_synonyms_like(q, at, found, n);
-    }
-    if (r == 0 && q->groups[at].n > 0)
-        r = add_correction(q, at, found[0].word);
-    return r;
-}
-
-/* How many letters of the word may be wrong. */
-static unsigned typo_distance(const char *folded)
-{
-    size_t letters = strlen(folded);
-
-    if (letters < TYPO_LETTERS || strpbrk(folded, "0123456789"))
-        return 0;
-    return letters < TYPO_TWO_LETTERS ? 1 : letters < TYPO_THREE_LETTERS ? 2 : 3;
 }
 
 /* Nothing has the word, nor all of its parts. */
@@ -639,7 +499,7 @@ static int add_fallbacks(struct query *q, size_t at, const struct compound *c)
     const struct group *g = &q->groups[at];
     const char *folded = q->tokens[at].folded;
     const char *stem = q->tokens[at].folded_stem;
-    unsigned distance = typo_distance(folded);
+    unsigned distance = guess_letters(folded);
     bool known = text_is_known(q->tokens[at].word);
     int r = 0;
 
@@ -648,19 +508,19 @@ static int add_fallbacks(struct query *q, size_t at, const struct compound *c)
     if (r == 0 && g->n == 0)
         r = add_joined(q, at);
     if (r == 0 && g->n == 0 && strlen(folded) >= BEGIN_LETTERS)
-        r = add_begin(q, at, folded, BY_BEGIN);
+        r = guess_begun(q, at, folded);
     if (r == 0 && g->n == 0 && known && strlen(stem) >= AKIN_LETTERS)
-        r = add_begin(q, at, stem, BY_BEGIN); /* "utmattad" is akin to "utmattning" */
+        r = guess_begun(q, at, stem); /* "utmattad" is akin to "utmattning" */
     if (r < 0 || known)
         return r; /* a word of the language was meant as it stands */
     if (g->n == 0 && distance >= 1)
-        r = add_typo(q, at, 1);
+        r = guess_alike(q, at, LIKENESS_EDIT);
     if (r == 0 && g->n == 0 && distance >= 2)
-        r = add_typo(q, at, 2);
+        r = guess_alike(q, at, 2 * LIKENESS_EDIT);
     if (r == 0 && g->n == 0)
         r = add_some(q, at, c);
     if (r == 0 && g->n == 0 && distance >= 3)
-        r = add_typo(q, at, 3);
+        r = guess_alike(q, at, 3 * LIKENESS_EDIT);
     return r;
 }
 
@@ -673,6 +533,38 @@ static uint32_t documents_of(const struct group *g)
     return n;
 }
 
+/* Documents that two of the first `n` ways lead to are worth more than by the better one alone, if the other is not much worse. */
+static int add_agreement(struct query *q, struct group *g, size_t n)
+{
+    struct list both;
+    int r = 0;
+
+    if (n > AGREEING_MAX)
+        n = AGREEING_MAX;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = i + 1; j < n && r == 0; j++) {
+            const struct list two[] = { g->lists[i], g->lists[j] };
+            r = list_intersect(&q->lists, two, ARRAY_LEN(two), &both);
+            both.factor = BY_AGREEMENT * (two[0].factor + two[1].factor);
+            if (r == 0)
+                r = meaning_add_list(q, g, both);
+        }
+    }
+    return r;
+}
+
+/* Whether the word may be a mistake: no word of the language, and long enough to tell. */
+static bool may_be_mistaken(const struct text_token *t)
+{
+    return guess_letters(t->folded) > 0 && !text_is_known(t->word);
+}
+
+/* Whether it may stand for one that sounds the same: any mistake, and any long word, of which there are few that do. */
+static bool may_sound_like_another(const struct text_token *t)
+{
+    return may_be_mistaken(t) || guess_letters(t->folded) > 1;
+}
+
 int meaning_find_word(struct query *q, size_t at, bool unfinished)
 {
     struct compound c = { 0 };
@@ -681,9 +573,12 @@ int meaning_find_word(struct query *q, size_t at, bool unfinished)
 
     if (rare < RARE_AT_LEAST)
         rare = RARE_AT_LEAST;
+    const size_t otherwise = g->n; /* ways by synonyms, or with its neighbours */
     int r = add_whole(q, at, &documents);
+    if (r == 0 && otherwise > 0)
+        r = add_agreement(q, g, g->n > otherwise ? otherwise + 1 : otherwise);
     if (r == 0 && unfinished && strlen(q->tokens[at].folded) >= TYPE_AHEAD_LETTERS)
-        r = add_begin(q, at, q->tokens[at].folded, BY_BEGIN);
+        r = guess_begun(q, at, q->tokens[at].folded);
     if (r < 0 || documents > rare)
         return r;
     bool told = g->n > 0; /* by the word itself or a synonym */
@@ -692,6 +587,10 @@ int meaning_find_word(struct query *q, size_t at, bool unfinished)
         r = add_parts(q, at, &c);
     if (r == 0 && c.n > 0)
         r = add_parts_said_otherwise(q, at, &c, false, BY_PARTS);
+    if (r == 0 && !told && may_sound_like_another(&q->tokens[at]))
+        r = guess_alike(q, at, LIKENESS_SOUND);
+    if (r == 0 && told && otherwise == 0 && c.n == 0 && may_be_mistaken(&q->tokens[at]))
+        r = add_joined(q, at); /* that somebody else wrote it so, too, need not be all */
     if (r == 0 && g->n == 0)
         r = add_fallbacks(q, at, &c);
     else if (r == 0 && !told && documents_of(g) < rare)

@@ -1,5 +1,5 @@
-/* search_meaning.h - what the words of a query may mean: private to search_query.c, which has them found, and search_meaning.c,
- * which finds. */
+/* search_meaning.h - what the words of a query may mean: private to search_query.c, which has them found, and to search_meaning.c and
+ * search_guess.c, which find. */
 #pragma once
 #include "common/search_lists.h"
 
@@ -23,3 +23,15 @@ int meaning_add_synonyms(struct query *q) must_check;
 int meaning_add_runs(struct query *q) must_check;
 /* Adds to the group of token `at` the lists by which documents have it, or may. `unfinished`: more letters may follow. */
 int meaning_find_word(struct query *q, size_t at, bool unfinished) must_check;
+
+/* ---- for search_guess.c ---- */
+
+/* Adds a list and its variants to the group, unless it is empty. */
+int meaning_add_list(struct query *q, struct group *g, struct list l) must_check;
+/* Remembers for highlights what documents may have matched by. */
+int meaning_add_stem(struct query *q, const char *folded, size_t len, bool prefix) must_check;
+/* Reads a word's list, and notes its stem if it is not empty. */
+int meaning_read_word(struct query *q, const char *word, struct list *ret) must_check;
+/* Adds what words that token `at` may have meant are synonyms of. */
+int meaning_add_synonyms_like(struct query *q, size_t at, const struct candidate *c, size_t n,
+                              float weight) must_check;

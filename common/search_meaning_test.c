@@ -48,6 +48,28 @@ static void test_parts(void **state)
     assert_int_equal(f->result.n_corrections, 0);
 }
 
+/* What a compound is about stands before its last part: a march for the dead is less about mourning than mourning is. */
+static void test_far_parts(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "far", "Sorgmarschföreningen", "");
+    put(f, "near", "Sorgföreningen", "");
+    put(f, "whole", "Sorg föreningen", "");
+    expect(f, "sorg", "whole near far");
+}
+
+/* Two words written as one, though somebody else's text has that word too. */
+static void test_joined(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "chance", "Kören", "Vi sjunger kvastzorro.");
+    put(f, "both", "Kvast Zorro", "");
+    ask(f, "kvastzorro");
+    assert_int_equal(f->result.total, 2);
+}
+
 /* Who writes a compound as its parts means the word that they are together. */
 static void test_runs(void **state)
 {
@@ -91,6 +113,36 @@ static void test_typos(void **state)
     ask(f, "prost"); /* not finished, and no mistake */
     assert_string_equal(hit(f, 0), "prostata");
     assert_int_equal(f->result.n_corrections, 0);
+}
+
+/* What sounds the same is nearer than any other mistake, and comes before words that only begin so and parts met by chance. */
+static void test_sounds(void **state)
+{
+    struct fixture *f = *state;
+    const char *const rheumatic[] = { "reumatiker" };
+
+    put_some(f);
+    put(f, "schizo", "Schizofreniförbundet", "");
+    put(f, "head", "Huvudvärksförbundet", "");
+    put(f, "chance", "Föreningen för bakhuvud", "Ett handverk.");
+    put(f, "diabetes", "Diabetesförbundet", "");
+    put(f, "begins", "Diabetiska föreningen", "");
+    put(f, "mention", "Kören", "En sångare har fibromyalgi.");
+    ask(f, "skitzofreni");
+    assert_string_equal(hit(f, 0), "schizo");
+    ask(f, "huvudverk");
+    assert_string_equal(hit(f, 0), "head");
+    ask(f, "diabetis");
+    assert_string_equal(hit(f, 0), "diabetes");
+    /* The right word's synonyms count as if it had been written. */
+    struct wr *wr = begin(f);
+    search_synonym_put(wr, "fibromyalgi", rheumatic, 1);
+    commit(f, wr);
+    ask(f, "fibromyalgy");
+    assert_int_equal(f->result.total, 3);
+    assert_int_equal(f->result.n_corrections, 1);
+    assert_string_equal(f->result.corrections[0].word, "fibromyalgi");
+    assert_int_equal(f->result.n_meanings, 1);
 }
 
 /* A word of the language was meant as it stands; and dots that are there were meant, too. */
@@ -199,19 +251,34 @@ static void test_synonyms(void **state)
     assert_int_equal(f->result.n_meanings, 0);
 }
 
+/* Who has the word and what it stands for is meant more than who has one of them. */
+static void test_agreement(void **state)
+{
+    struct fixture *f = *state;
+    const char *const headache[] = { "huvudvärk" };
+    struct wr *wr = begin(f);
+
+    put_in(wr, "word", "Migrän", "", NULL, NULL);
+    put_in(wr, "meaning", "Huvudvärk", "", NULL, NULL);
+    put_in(wr, "both", "Migrän", "Huvudvärk av många slag och annat som hör dit.", NULL, NULL);
+    put_in(wr, "other", "Något annat", "", NULL, NULL);
+    search_synonym_put(wr, "migrän", headache, 1);
+    commit(f, wr);
+    ask(f, "migrän");
+    assert_int_equal(f->result.total, 3);
+    assert_string_equal(hit(f, 0), "both");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SEARCH_TEST(test_words),
-        SEARCH_TEST(test_fillers),
-        SEARCH_TEST(test_parts),
-        SEARCH_TEST(test_runs),
-        SEARCH_TEST(test_typos),
-        SEARCH_TEST(test_no_typos),
-        SEARCH_TEST(test_generic_words),
-        SEARCH_TEST(test_type_ahead),
-        SEARCH_TEST(test_synonyms_of_parts),
-        SEARCH_TEST(test_synonyms),
+        SEARCH_TEST(test_words),      SEARCH_TEST(test_fillers),
+        SEARCH_TEST(test_parts),      SEARCH_TEST(test_far_parts),
+        SEARCH_TEST(test_joined),     SEARCH_TEST(test_runs),
+        SEARCH_TEST(test_typos),      SEARCH_TEST(test_sounds),
+        SEARCH_TEST(test_no_typos),   SEARCH_TEST(test_generic_words),
+        SEARCH_TEST(test_type_ahead), SEARCH_TEST(test_synonyms_of_parts),
+        SEARCH_TEST(test_synonyms),   SEARCH_TEST(test_agreement),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

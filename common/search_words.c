@@ -1,14 +1,14 @@
 /* search_words.c - the dictionary of all words that documents have: what may follow a prefix, and what a misspelt word meant.
  *
- * The dictionary is sorted, so words that begin alike stand together. For a misspelt word one row of the Damerau-Levenshtein
- * matrix belongs to each letter of the dictionary word, and the rows of the beginning that a word shares with the word before
- * are still right. Once a whole row is too far away, so is every word with that beginning, and the walk jumps over them: no
- * index beside the dictionary itself. Lengths and distances are of bytes of the folded word, which is ASCII for Swedish. */
+ * The dictionary is sorted, so words that begin alike stand together. A misspelt word is compared with one after the other
+ * (search_likeness.h); once a beginning is too far away, so is every word with that beginning, and the walk jumps over them: no
+ * index beside the dictionary itself. */
 #include <errno.h>
 #include <string.h>
 
 #include "common/packed.h"
 #include "common/search_internal.h"
+#include "common/search_likeness.h"
 
 size_t search_word_len(const char *word)
 {
@@ -225,16 +225,16 @@ static bool walk_past(struct walk *w, size_t len)
 /* The best first: nearer, then in more documents, then earlier in the dictionary. */
 static bool is_better(const struct candidate *a, const struct candidate *b)
 {
-    if (a->distance != b->distance)
-        return a->distance < b->distance;
+    if (a->cost != b->cost)
+        return a->cost < b->cost;
     return a->documents > b->documents;
 }
 
 /* Puts a word among the best `max`. Its text is copied into room of its own, which the one that drops out leaves it. */
-static int keep(struct arena *a, const struct dictionary_block *w, unsigned distance, size_t max,
+static int keep(struct arena *a, const struct dictionary_block *w, unsigned cost, size_t max,
                 struct candidate *best, size_t *n)
 {
-    struct candidate c = { .documents = w->documents, .distance = (uint8_t)distance };
+    struct candidate c = { .documents = w->documents, .cost = (uint8_t)cost };
     char *room;
 
     if (*n == max && !is_better(&c, &best[max - 1]))
@@ -279,112 +279,33 @@ int dictionary_prefix(const struct rd *rd, const struct table *dictionary, struc
     return r < 0 ? r : walk_r;
 }
 
-/* ---- words at a distance ---- */
+/* ---- words that are alike ---- */
 
 enum {
-    QUERY_MAX = 64, /* a longer word is not looked for */
-    ROWS = QUERY_MAX + 4,
-    FAR = 100,
-};
-
-struct near {
-    const uint8_t *query;
-    unsigned len, distance;
-    uint8_t word[ROWS]; /* the dictionary word that the rows are of */
-    unsigned rows;      /* rows[0..rows] are right for word[0..rows) */
-    uint8_t row[ROWS + 1][QUERY_MAX + 1];
-};
-
-static uint8_t least(uint8_t a, uint8_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Row `i` from the rows before it, for letters at most `distance` off the diagonal. Returns its least value. */
-static unsigned next_row(struct near *m, unsigned i)
-{
-    const uint8_t letter = m->word[i - 1];
-    const uint8_t *above = m->row[i - 1];
-    uint8_t *row = m->row[i];
-    unsigned from = i > m->distance ? i - m->distance : 0;
-    unsigned to = i + m->distance < m->len ? i + m->distance : m->len;
-    uint8_t best = FAR;
-
-    if (from > to)
-        return FAR;
-    if (from == 0) {
-        best = row[0] = (uint8_t)i;
-        from = 1;
-    } else {
-        row[from - 1] = FAR;
-    }
-    for (unsigned j = from; j <= to; j++) {
-        uint8_t d = (uint8_t)(above[j - 1] + (m->query[j - 1] != letter));
-        d = least(d, (uint8_t)(row[j - 1] + 1));
-        if (j < i + m->distance)
-            d = least(d, (uint8_t)(above[j] + 1));
-        if (i > 1 && j > 1 && letter == m->query[j - 2] && m->word[i - 2] == m->query[j - 1])
-            d = least(d, (uint8_t)(m->row[i - 2][j - 2] + 1));
-        row[j] = d;
-        best = least(best, d);
-    }
-    if (to < m->len)
-        row[to + 1] = FAR;
-    return best;
-}
-
-/* How far `word` is. FAR and the length of its first beginning that no near word has, or 0 if only this word is too far. */
-static unsigned distance_of(struct near *m, struct slice word, size_t *ret_dead)
-{
-    unsigned len = word.len < ROWS ? (unsigned)word.len : ROWS, i = 0;
-
-    *ret_dead = 0;
-    while (i < m->rows && i < len && m->word[i] == word.data[i])
-        i++;
-    while (i < len) {
-        m->word[i] = word.data[i];
-        i++;
-        if (next_row(m, i) > m->distance) {
-            m->rows = i;
-            *ret_dead = i;
-            return FAR;
-        }
-    }
-    m->rows = i;
-    return i == word.len && i + m->distance >= m->len && m->row[i][m->len] <= m->distance
-               ? m->row[i][m->len]
-               : FAR;
-}
+    NEAR_SLACK = 1
+}; /* quarters of a letter: who is so little farther than the nearest counts too */
 
 int dictionary_near(const struct rd *rd, const struct table *dictionary, struct arena *a,
-                    const char *folded, unsigned distance, size_t max,
+                    const char *folded, unsigned cost, bool same_start, size_t max,
                     struct dictionary_budget *budget, struct candidate *ret, size_t *ret_n)
 {
-    struct near m;
+    struct likeness l;
     struct walk w;
     size_t dead, n = 0;
     int r = 0;
 
     *ret_n = 0;
-    m.query = (const uint8_t *)folded;
-    m.len = (unsigned)strnlen(folded, QUERY_MAX + 1);
-    m.distance = distance;
-    m.rows = 0;
-    if (m.len > QUERY_MAX)
+    if (!likeness_begin(&l, folded, cost, same_start))
         return 0;
-    for (unsigned j = 0; j <= m.len; j++)
-        m.row[0][j] = (uint8_t)j;
-
     walk_begin(&w, rd, dictionary, budget);
     for (bool there = walk_next(&w); there && r == 0 && spend(budget, 1);) {
-        unsigned d = distance_of(&m, (struct slice) { w.block.folded, w.block.folded_len }, &dead);
-        if (d <= distance)
-            r = keep(a, &w.block, d, max, ret, &n);
+        unsigned c = likeness_cost(&l, w.block.folded, w.block.folded_len, &dead);
+        if (c <= cost)
+            r = keep(a, &w.block, c, max, ret, &n);
         there = dead > 0 ? walk_past(&w, dead) : walk_next(&w);
     }
     int walk_r = walk_end(&w);
-    /* Only the nearest count. */
-    while (n > 0 && ret[n - 1].distance > ret[0].distance)
+    while (n > 0 && ret[n - 1].cost > ret[0].cost + NEAR_SLACK)
         n--;
     *ret_n = n;
     return r < 0 ? r : walk_r;

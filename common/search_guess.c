@@ -1,0 +1,174 @@
+/* search_guess.c - what a word may have meant that nothing has: a word that it begins, or one that it was written for by mistake. A word
+ * found so is taken as if it had been written: with what it is a synonym of. */
+#include "common/search_guess.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/search_likeness.h"
+
+enum {
+    TYPO_WORDS = 4,          /* of the dictionary that one may have meant */
+    TYPO_LETTERS = 4,        /* shorter words are taken as they are; */
+    TYPO_TWO_LETTERS = 8,    /* from here on two letters may be wrong, */
+    TYPO_THREE_LETTERS = 10, /* from here on three, if all else fails */
+    GUESSED_SYNONYMS = 2,    /* words with synonyms that one may have meant */
+};
+
+/* What a document is worth by each of the ways, against the word itself. */
+#define BY_TYPO     0.7F
+#define BY_TYPO_TWO 0.5F
+#define BY_BEGIN    0.6F
+
+/* Words of the dictionary as one thing: what they have together tells how rare it is. */
+static int add_candidates(struct query *q, size_t at, const struct candidate *c, size_t n,
+                          float weight, bool prefix)
+{
+    struct group *g = &q->groups[at];
+    size_t before = g->n;
+    double documents = 1;
+    struct list l;
+
+    for (size_t i = 0; i < n; i++) {
+        int r = prefix ? list_read(&q->lists, c[i].word, &l) : meaning_read_word(q, c[i].word, &l);
+        if (r == 0)
+            r = meaning_add_list(q, g, l);
+        if (r < 0)
+            return r;
+        if (l.documents > documents)
+            documents = l.documents;
+    }
+    for (size_t i = before; i < g->n; i++)
+        g->lists[i].factor =
+            weight * list_rarity(&q->lists, documents) * (float)g->lists[i].percent / 100.0F;
+    return 0;
+}
+
+/* Leaves one word for each term: inflections of one would be read again and again. */
+static size_t one_per_term(struct candidate *c, size_t n)
+{
+    struct key term, other;
+    size_t kept = 0, folded_len;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t j = 0;
+        search_term_key(c[i].word, &term, &folded_len);
+        for (; j < kept; j++) {
+            search_term_key(c[j].word, &other, &folded_len);
+            if (other.len == term.len && memcmp(other.bytes, term.bytes, term.len) == 0)
+                break;
+        }
+        if (j == kept)
+            c[kept++] = c[i];
+    }
+    return kept;
+}
+
+/* Leaves the words that begin with the token's very letters, if it is a word of the language with dots: "hår" is no beginning of "har". */
+static size_t with_dots_of(const struct text_token *t, struct candidate *c, size_t n)
+{
+    size_t kept = 0, len = strlen(t->word);
+
+    if (strcmp(t->word, t->folded) == 0 || !text_is_known(t->word))
+        return n;
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(c[i].word, t->word, len) == 0 ||
+            strncmp(c[i].word, t->stem, strlen(t->stem)) == 0)
+            c[kept++] = c[i];
+    return kept;
+}
+
+int guess_begun(struct query *q, size_t at, const char *folded)
+{
+    struct candidate found[CANDIDATES_MAX];
+    size_t n = 0;
+
+    int r = dictionary_prefix(q->lists.rd, &T_SEARCH_WORD, q->lists.work, folded, ARRAY_LEN(found),
+                              &q->dictionary, found, &n);
+    if (r < 0)
+        return r;
+    if (n == 0) {
+        r = dictionary_prefix(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, folded,
+                              GUESSED_SYNONYMS, &q->dictionary, found, &n);
+        return r < 0 ? r : meaning_add_synonyms_like(q, at, found, n, BY_BEGIN);
+    }
+    n = with_dots_of(&q->tokens[at], found, n);
+    if (n == 0)
+        return 0;
+    r = meaning_add_stem(q, folded, strlen(folded), true);
+    if (r < 0)
+        return r;
+    return add_candidates(q, at, found, one_per_term(found, n), BY_BEGIN, true);
+}
+
+static int add_correction(struct query *q, size_t at, const char *word)
+{
+    struct search_result *result = q->result;
+    const struct text_token *t = &q->tokens[at];
+
+    if (!result->corrections) {
+        result->corrections =
+            arena_calloc(q->arena, SEARCH_QUERY_WORDS, sizeof(*result->corrections));
+        if (!result->corrections)
+            return -ENOMEM;
+    }
+    char *copy = arena_strdup(q->arena, word);
+    if (!copy)
+        return -ENOMEM;
+    result->corrections[result->n_corrections++] =
+        (struct search_correction) { t->start, t->end, copy };
+    return 0;
+}
+
+/* Leaves out words that differ from one of the language only in their dots: these were meant. */
+static size_t other_letters(const struct text_token *t, struct candidate *c, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (c[i].cost > 0 || !text_is_known(t->word))
+            c[kept++] = c[i];
+    return kept;
+}
+
+int guess_alike(struct query *q, size_t at, unsigned cost)
+{
+    struct candidate meant[TYPO_WORDS + GUESSED_SYNONYMS], lay[GUESSED_SYNONYMS];
+    size_t n = 0, n_lay = 0, before = q->groups[at].n;
+    const bool far = cost > LIKENESS_EDIT;
+    const float weight = far ? BY_TYPO_TWO : BY_TYPO;
+    struct key term;
+    size_t folded_len;
+
+    int r = dictionary_near(q->lists.rd, &T_SEARCH_WORD, q->lists.work, q->tokens[at].folded, cost,
+                            far, TYPO_WORDS, &q->dictionary, meant, &n);
+    search_term_key(q->tokens[at].word, &term, &folded_len); /* a zero follows the folded stem */
+    if (r == 0)
+        r = dictionary_near(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, (const char *)term.bytes,
+                            cost, far, ARRAY_LEN(lay), &q->dictionary, lay, &n_lay);
+    if (r < 0)
+        return r;
+    n = one_per_term(meant, other_letters(&q->tokens[at], meant, n));
+    /* What it is easier to write the word for is meant. */
+    if (n > 0 && n_lay > 0 && lay[0].cost < meant[0].cost)
+        n = 0;
+    if (n > 0 && n_lay > 0 && lay[0].cost > meant[0].cost)
+        n_lay = 0;
+    r = add_candidates(q, at, meant, n, weight, false);
+    memcpy(meant + n, lay, n_lay * sizeof(*lay));
+    n = one_per_term(meant, n + n_lay);
+    if (r == 0)
+        r = meaning_add_synonyms_like(q, at, meant, n, weight);
+    if (r == 0 && q->groups[at].n > before)
+        r = add_correction(q, at, meant[0].word);
+    return r;
+}
+
+unsigned guess_letters(const char *folded)
+{
+    size_t letters = strlen(folded);
+
+    if (letters < TYPO_LETTERS || strpbrk(folded, "0123456789"))
+        return 0;
+    return letters < TYPO_TWO_LETTERS ? 1 : letters < TYPO_THREE_LETTERS ? 2 : 3;
+}
