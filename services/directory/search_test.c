@@ -384,6 +384,19 @@ TEST(words_of_an_area_lead_to_the_area_then_to_its_organisations)
     assert_int_not_equal(search("cancer i Skåne")->hits[0]->entry_type, ENTRY_TYPE_CARE_AREA);
 }
 
+/* Words that stand for an area's lead there too, or to organisations whose own word they are; and to these before others. */
+TEST(words_that_stand_for_an_area_lead_to_it)
+{
+    given_real_organisations();
+    given_words();
+    assert_first("psykisk ohälsa", "psykisk-halsa");
+    assert_first("deppig", "psykisk-halsa");
+    assert_first("lungvård", "lung-och-allergisjukdomar");
+    assert_first("celiaki", "svenska-celiakiforbundet");
+    assert_first("onkologi", "svensk-onkologisk-forening");
+    assert_first("handikappförbund i Sollefteå", "hso-solleftea");
+}
+
 TEST(pages_fit_together)
 {
     given_real_organisations();

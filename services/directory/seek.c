@@ -5,7 +5,8 @@
  *              the place.
  *   names      who writes a name, a short name or an abbreviation whole means that one: it comes first.
  *   areas      a query all of whose words are a care area's leads to the area, then to its organisations; with a place, to the
- *              nearest organisations, since then somebody is looked for.
+ *              nearest organisations, since then somebody is looked for. Words that stand for the area's make it and its
+ *              organisations worth more.
  *   the rest   as common/search ranks it; national organisations and those of patients a little before others, dormant ones and
  *              terms a little behind.
  *
@@ -21,8 +22,7 @@ enum {
     WINDOW = 100,
     MENTIONS = 200,    /* documents that name the place, at most */
     NAMED_MAX = 16,    /* entries of exactly this name */
-    AREAS_AMONG = 20,  /* the best, areas may lead; */
-    AREAS_CHECKED = 4, /* of those, so many are looked at */
+    AREAS_CHECKED = 4, /* of the best, whether the query means them */
     AREA_STEMS = 64,
     FIRST_LETTERS = 3, /* bytes */
     FILTERS_MAX = 600,
@@ -37,10 +37,12 @@ enum {
         115, /* associations of patients: who is ill looks for them rather than for funds and authorities */
     DORMANT = 80,
     TERM = 70,
+    AREA = 130, /* what may lead to many organisations */
     IN_MUNICIPALITY = 200,
     IN_REGION = 500,
     IN_HEALTHCARE_REGION = 500,
     OF_THE_AREA = 130,
+    AREA_MEANT = 130,
 };
 #define MENTIONS_PLACE 1.0F /* is added for the document that names it best, less for others */
 
@@ -171,6 +173,8 @@ static void make_plan(struct plan *p, const struct seek *s, const struct seek_re
         add_places(p, s);
     else
         add_boost(p, COLUMN_LEVEL, number_text(p, ORGANISATION_LEVEL_NATIONAL), NATIONAL);
+    if (!by_place)
+        add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_CARE_AREA), AREA);
     add_boost(p, COLUMN_KIND, number_text(p, ORGANISATION_KIND_PATIENT_ASSOCIATION), PATIENTS);
     add_boost(p, COLUMN_DORMANT, "1", DORMANT);
     add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_TERM), TERM);
@@ -392,12 +396,22 @@ static int read_stems(struct arena *a, const char *name, struct stems *stems)
     return r;
 }
 
+/* What an area's name need not say: "cancervård" is about cancer. */
+static bool is_generic_part(const char *stem)
+{
+    static const char *const stems[] = { "sjukdom", "vard", "besvar", "problem", "behandling" };
+    for (size_t i = 0; i < ARRAY_LEN(stems); i++)
+        if (strcmp(stem, stems[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Whether all that a word says is among the stems. */
 static int word_is_covered(struct arena *a, const struct text_token *t, const struct stems *stems,
                            bool *ret)
 {
     struct text_part *parts;
-    size_t n = 0;
+    size_t n = 0, told = 0;
 
     *ret = has_stem(stems, t->folded_stem);
     if (*ret)
@@ -406,9 +420,34 @@ static int word_is_covered(struct arena *a, const struct text_token *t, const st
     if (r < 0 || n == 0)
         return r;
     *ret = true;
-    for (size_t i = 0; i < n; i++)
-        *ret = *ret && (!parts[i].leaf || has_stem(stems, parts[i].folded_stem));
+    for (size_t i = 0; i < n && *ret; i++) {
+        bool covered = has_stem(stems, parts[i].folded_stem);
+        told += parts[i].leaf && covered;
+        *ret = !parts[i].leaf || covered || is_generic_part(parts[i].folded_stem);
+    }
+    *ret = *ret && told > 0;
     return 0;
+}
+
+/* Whether the word stands for something else that is among the stems: "onkologi" for cancer. */
+static int meaning_is_covered(const struct seek *s, const struct text_token *t,
+                              const struct stems *stems, bool *ret)
+{
+    struct arena *a = s->in->arena;
+    int r = 0;
+    for (size_t i = 0; i < s->result.n_meanings && r == 0 && !*ret; i++) {
+        const struct search_meaning *m = &s->result.meanings[i];
+        struct text_token *words;
+        size_t n = 0;
+        if (m->start > t->start || m->end < t->end)
+            continue;
+        r = text_tokens(a, m->expansion, strlen(m->expansion), SEARCH_QUERY_WORDS, &words, &n);
+        *ret = n > 0;
+        for (size_t j = 0; j < n && r == 0 && *ret; j++)
+            if (!search_is_filler(words[j].word))
+                r = word_is_covered(a, &words[j], stems, ret);
+    }
+    return r;
 }
 
 static bool is_in_place(const struct seek *s, const struct text_token *t)
@@ -421,6 +460,14 @@ static bool is_in_place(const struct seek *s, const struct text_token *t)
 
 /* Whether each word of the query may be covered, by the looks of it: the name holds its first letters. Spares nearly all areas the
  * analysis, which takes some microseconds a word. */
+static bool has_meaning(const struct seek *s, const struct text_token *t)
+{
+    for (size_t i = 0; i < s->result.n_meanings; i++)
+        if (s->result.meanings[i].start <= t->start && t->end <= s->result.meanings[i].end)
+            return true;
+    return false;
+}
+
 static bool looks_covered(const struct seek *s, const CareArea *area)
 {
     struct text_folded sv, en;
@@ -429,7 +476,7 @@ static bool looks_covered(const struct seek *s, const CareArea *area)
     for (size_t i = 0; i < s->n_tokens; i++) {
         const struct text_token *t = &s->tokens[i];
         char first[FIRST_LETTERS + 1];
-        if (search_is_filler(t->word))
+        if (search_is_filler(t->word) || has_meaning(s, t))
             continue;
         (void)snprintf(first, sizeof(first), "%s", t->folded_stem);
         if (!strstr(sv.text, first) && !strstr(en.text, first))
@@ -438,16 +485,17 @@ static bool looks_covered(const struct seek *s, const CareArea *area)
     return true;
 }
 
-/* Whether the query speaks of the area and of nothing else. */
-static int area_is_meant(const struct seek *s, const CareArea *area, bool *ret)
+/* Whether the query speaks of the area and of nothing else; `*ret_named`: in words of the area's name, not others that stand for them. */
+static int area_is_meant(const struct seek *s, const CareArea *area, bool *ret, bool *ret_named)
 {
     struct arena *a = s->in->arena;
     struct stems stems = { .n = 0 };
     size_t words = 0;
-    bool covered = true;
+    bool covered = true, named = true;
 
+    *ret = *ret_named = false;
     if (!looks_covered(s, area))
-        return 0; /* *ret stays false */
+        return 0;
     int r = read_stems(a, area->name_sv, &stems);
     if (r == 0)
         r = read_stems(a, area->name_en, &stems);
@@ -457,8 +505,12 @@ static int area_is_meant(const struct seek *s, const CareArea *area, bool *ret)
             continue;
         words++;
         r = word_is_covered(a, t, &stems, &covered);
+        named = named && covered;
+        if (r == 0 && !covered)
+            r = meaning_is_covered(s, t, &stems, &covered);
     }
     *ret = covered && words > 0;
+    *ret_named = *ret && named;
     return r;
 }
 
@@ -466,16 +518,19 @@ static int area_is_meant(const struct seek *s, const CareArea *area, bool *ret)
 static int mark_areas(const struct seek *s, struct placed *best, size_t n, const char **ret_slug)
 {
     size_t checked = 0;
-    for (size_t i = 0; i < n && i < AREAS_AMONG && checked < AREAS_CHECKED; i++) {
+    for (size_t i = 0; i < n && checked < AREAS_CHECKED; i++) {
         struct entry e;
+        bool meant = false;
         if (findable_type(best[i].hit.key) != ENTRY_TYPE_CARE_AREA)
             continue;
         int r = findable_entry(s->in->state, best[i].hit.key, &e);
         if (r == 0)
-            r = area_is_meant(s, e.care_area, &best[i].leads);
+            r = area_is_meant(s, e.care_area, &meant, &best[i].leads);
         if (r < 0)
             return r;
-        if (best[i].leads && !*ret_slug)
+        if (meant)
+            best[i].worth *= AREA_MEANT / 100.0F;
+        if (meant && !*ret_slug)
             *ret_slug = e.care_area->slug;
         checked++;
     }
