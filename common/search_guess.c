@@ -5,14 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/search_likeness.h"
-
 enum {
-    TYPO_WORDS = 4,          /* of the dictionary that one may have meant */
     TYPO_LETTERS = 4,        /* shorter words are taken as they are; */
     TYPO_TWO_LETTERS = 8,    /* from here on two letters may be wrong, */
     TYPO_THREE_LETTERS = 10, /* from here on three, if all else fails */
-    GUESSED_SYNONYMS = 2,    /* words with synonyms that one may have meant */
 };
 
 /* What a document is worth by each of the ways, against the word itself. */
@@ -131,36 +127,46 @@ static size_t other_letters(const struct text_token *t, struct candidate *c, siz
     return kept;
 }
 
-int guess_alike(struct query *q, size_t at, unsigned cost)
+int guess_find(struct query *q, size_t at, unsigned cost, struct guess *ret)
 {
-    struct candidate meant[TYPO_WORDS + GUESSED_SYNONYMS], lay[GUESSED_SYNONYMS];
-    size_t n = 0, n_lay = 0, before = q->groups[at].n;
     const bool far = cost > LIKENESS_EDIT;
-    const float weight = far ? BY_TYPO_TWO : BY_TYPO;
     struct key term;
     size_t folded_len;
 
+    *ret = (struct guess) { .cost = LIKENESS_FAR };
     int r = dictionary_near(q->lists.rd, &T_SEARCH_WORD, q->lists.work, q->tokens[at].folded, cost,
-                            far, TYPO_WORDS, &q->dictionary, meant, &n);
+                            far, GUESSED_WORDS, &q->dictionary, ret->words, &ret->n);
     search_term_key(q->tokens[at].word, &term, &folded_len); /* a zero follows the folded stem */
     if (r == 0)
         r = dictionary_near(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, (const char *)term.bytes,
-                            cost, far, ARRAY_LEN(lay), &q->dictionary, lay, &n_lay);
+                            cost, far, GUESSED_SYNONYMS, &q->dictionary, ret->lay, &ret->n_lay);
     if (r < 0)
         return r;
-    n = one_per_term(meant, other_letters(&q->tokens[at], meant, n));
+    ret->n = one_per_term(ret->words, other_letters(&q->tokens[at], ret->words, ret->n));
+    if (ret->n > 0)
+        ret->cost = ret->words[0].cost;
     /* What it is easier to write the word for is meant. */
-    if (n > 0 && n_lay > 0 && lay[0].cost < meant[0].cost)
-        n = 0;
-    if (n > 0 && n_lay > 0 && lay[0].cost > meant[0].cost)
-        n_lay = 0;
-    r = add_candidates(q, at, meant, n, weight, false);
-    memcpy(meant + n, lay, n_lay * sizeof(*lay));
-    n = one_per_term(meant, n + n_lay);
+    if (ret->n_lay > 0 && ret->lay[0].cost < ret->cost) {
+        ret->cost = ret->lay[0].cost;
+        ret->n = 0;
+    } else if (ret->n_lay > 0 && ret->lay[0].cost > ret->cost) {
+        ret->n_lay = 0;
+    }
+    return 0;
+}
+
+int guess_take(struct query *q, size_t at, struct guess *g)
+{
+    const float weight = g->cost > LIKENESS_EDIT ? BY_TYPO_TWO : BY_TYPO;
+    const size_t before = q->groups[at].n;
+
+    int r = add_candidates(q, at, g->words, g->n, weight, false);
+    memcpy(g->words + g->n, g->lay, g->n_lay * sizeof(*g->lay));
+    size_t n = one_per_term(g->words, g->n + g->n_lay);
     if (r == 0)
-        r = meaning_add_synonyms_like(q, at, meant, n, weight);
+        r = meaning_add_synonyms_like(q, at, g->words, n, weight);
     if (r == 0 && q->groups[at].n > before)
-        r = add_correction(q, at, meant[0].word);
+        r = add_correction(q, at, g->words[0].word);
     return r;
 }
 

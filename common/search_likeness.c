@@ -119,7 +119,7 @@ bool likeness_begin(struct likeness *l, const char *query, unsigned limit, bool 
     l->query = (const uint8_t *)query;
     l->len = (unsigned)len;
     l->limit = limit;
-    l->band = limit / LIKENESS_SOUND < len ? limit / LIKENESS_SOUND : (unsigned)len;
+    l->band = limit / LIKENESS_EDIT + 1;
     l->same_start = same_start;
     l->rows = 0;
     l->best[0] = 0;

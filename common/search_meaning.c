@@ -389,8 +389,8 @@ static int add_some(struct query *q, size_t at, const struct compound *c)
     return r < 0 ? r : add_parts_said_otherwise(q, at, c, true, weight);
 }
 
-/* Two words written as one, wherever both are in the same documents. */
-static int add_joined(struct query *q, size_t at)
+/* Two words written as one, wherever both are in the same documents; `known`: only of two words of the language. */
+static int add_joined(struct query *q, size_t at, bool known)
 {
     const char *word = q->tokens[at].word;
     size_t len = strlen(word);
@@ -405,6 +405,8 @@ static int add_joined(struct query *q, size_t at)
             continue;
         memcpy(first, word, cut);
         first[cut] = '\0';
+        if (known && !(text_is_known(first) && text_is_known(word + cut)))
+            continue;
         r = list_read(&q->lists, first, &left);
         if (r < 0 || left.n == 0)
             continue;
@@ -493,34 +495,43 @@ int meaning_add_synonyms(struct query *q)
     return r;
 }
 
-/* Nothing has the word, nor all of its parts. */
-static int add_fallbacks(struct query *q, size_t at, const struct compound *c)
+/* Looks for words that this one was written for, and takes it for these. */
+static int add_alike(struct query *q, size_t at, unsigned cost)
+{
+    struct guess guess;
+    int r = guess_find(q, at, cost, &guess);
+
+    return r < 0 ? r : guess_take(q, at, &guess);
+}
+
+/* Nothing has the word, nor all of its parts. `near` is what it may have been written for by one mistake. */
+static int add_fallbacks(struct query *q, size_t at, const struct compound *c, struct guess *near)
 {
     const struct group *g = &q->groups[at];
     const char *folded = q->tokens[at].folded;
     const char *stem = q->tokens[at].folded_stem;
-    unsigned distance = guess_letters(folded);
+    unsigned letters = guess_letters(folded);
     bool known = text_is_known(q->tokens[at].word);
     int r = 0;
 
     if (known)
         r = add_some(q, at, c);
     if (r == 0 && g->n == 0)
-        r = add_joined(q, at);
+        r = add_joined(q, at, false);
     if (r == 0 && g->n == 0 && strlen(folded) >= BEGIN_LETTERS)
         r = guess_begun(q, at, folded);
     if (r == 0 && g->n == 0 && known && strlen(stem) >= AKIN_LETTERS)
         r = guess_begun(q, at, stem); /* "utmattad" is akin to "utmattning" */
     if (r < 0 || known)
         return r; /* a word of the language was meant as it stands */
-    if (g->n == 0 && distance >= 1)
-        r = guess_alike(q, at, LIKENESS_EDIT);
-    if (r == 0 && g->n == 0 && distance >= 2)
-        r = guess_alike(q, at, 2 * LIKENESS_EDIT);
+    if (g->n == 0)
+        r = guess_take(q, at, near);
+    if (r == 0 && g->n == 0 && letters >= 2)
+        r = add_alike(q, at, 2 * LIKENESS_EDIT);
     if (r == 0 && g->n == 0)
         r = add_some(q, at, c);
-    if (r == 0 && g->n == 0 && distance >= 3)
-        r = guess_alike(q, at, 3 * LIKENESS_EDIT);
+    if (r == 0 && g->n == 0 && letters >= 3)
+        r = add_alike(q, at, 3 * LIKENESS_EDIT);
     return r;
 }
 
@@ -559,15 +570,25 @@ static bool may_be_mistaken(const struct text_token *t)
     return guess_letters(t->folded) > 0 && !text_is_known(t->word);
 }
 
-/* Whether it may stand for one that sounds the same: any mistake, and any long word, of which there are few that do. */
-static bool may_sound_like_another(const struct text_token *t)
+/* What the word may have been written for by one mistake, if nothing else has been found; by the sound alone, if it is a long word of
+ * the language (few of these sound like another) or has a meaning as a compound. Takes it for what sounds the same. */
+static int find_near(struct query *q, size_t at, struct guess *ret)
 {
-    return may_be_mistaken(t) || guess_letters(t->folded) > 1;
+    const struct text_token *t = &q->tokens[at];
+    bool mistaken = may_be_mistaken(t);
+
+    *ret = (struct guess) { .cost = LIKENESS_FAR };
+    if (!mistaken && guess_letters(t->folded) < 2)
+        return 0;
+    int r =
+        guess_find(q, at, mistaken && q->groups[at].n == 0 ? LIKENESS_EDIT : LIKENESS_SOUND, ret);
+    return r < 0 || ret->cost > LIKENESS_SOUND ? r : guess_take(q, at, ret);
 }
 
 int meaning_find_word(struct query *q, size_t at, bool unfinished)
 {
     struct compound c = { 0 };
+    struct guess near = { .cost = LIKENESS_FAR };
     struct group *g = &q->groups[at];
     uint32_t documents = 0, rare = q->lists.documents / RARE_ONE_IN;
 
@@ -587,12 +608,12 @@ int meaning_find_word(struct query *q, size_t at, bool unfinished)
         r = add_parts(q, at, &c);
     if (r == 0 && c.n > 0)
         r = add_parts_said_otherwise(q, at, &c, false, BY_PARTS);
-    if (r == 0 && !told && may_sound_like_another(&q->tokens[at]))
-        r = guess_alike(q, at, LIKENESS_SOUND);
+    if (r == 0 && !told)
+        r = find_near(q, at, &near);
     if (r == 0 && told && otherwise == 0 && c.n == 0 && may_be_mistaken(&q->tokens[at]))
-        r = add_joined(q, at); /* that somebody else wrote it so, too, need not be all */
+        r = add_joined(q, at, true); /* that somebody else wrote it so, too, need not be all */
     if (r == 0 && g->n == 0)
-        r = add_fallbacks(q, at, &c);
+        r = add_fallbacks(q, at, &c, &near);
     else if (r == 0 && !told && documents_of(g) < rare)
         r = add_some(q, at, &c); /* that a document has both parts by chance is no answer yet */
     return r;
