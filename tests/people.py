@@ -27,7 +27,7 @@ class Clock:
 
     def __init__(self):
         self.path, self.seconds = f"{support.temporary_folder()}/clock", 0
-        self.environment = {"LD_PRELOAD": f"{support.TOY}/moved-clock.so", "FOKUS_MOVED_CLOCK": self.path}
+        self.environment = {"LD_PRELOAD": f"{support.TOY}/moved-clock.so", "MOVED_CLOCK_FILE": self.path}
         self.set(0)
 
     def set(self, seconds):

@@ -1,6 +1,6 @@
 /* moved_clock.c - loaded before libc (LD_PRELOAD): the wall clock as a test has moved it, for every process that has it.
  *
- * The file that $FOKUS_MOVED_CLOCK names holds one int64_t of this machine's: microseconds by which the wall clock is off. The test
+ * The file that $MOVED_CLOCK_FILE names holds one int64_t of this machine's: microseconds by which the wall clock is off. The test
  * changes it while the processes run. Monotonic clocks and waits are real: a moved wall clock must not disturb them, in a test as
  * in the world. Not Debian's libfaketime: it stands in the way of condition variables and of every timer. */
 #include <dlfcn.h>
@@ -18,7 +18,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void begin(void)
 {
-    const char *path = getenv("FOKUS_MOVED_CLOCK");
+    const char *path = getenv("MOVED_CLOCK_FILE");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
     *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
