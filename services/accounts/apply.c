@@ -89,6 +89,13 @@ static int profile_revised(struct wr *wr, const ProfileRevised *e)
     return 0;
 }
 
+static int account_exported(struct wr *wr, const struct fact *fact, const AccountExported *e)
+{
+    SecurityRow security = SECURITY_ROW_INIT;
+    security.kind = SECURITY_KIND_EXPORTED;
+    return apply_security(wr, fact, e->person, &security);
+}
+
 /* ---- sessions ---- */
 
 static void device_used(struct wr *wr, const struct fact *fact, const SessionStarted *e)
@@ -287,6 +294,8 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
         return apply_identity_unlinked(wr, fact, e->identity_unlinked);
     case ACCOUNTS_EVENT_PROVIDER_ANSWER_USED:
         return count_uses(wr, fact, e->provider_answer_used->uses, e->provider_answer_used->n_uses);
+    case ACCOUNTS_EVENT_ACCOUNT_EXPORTED:
+        return account_exported(wr, fact, e->account_exported);
     case ACCOUNTS_EVENT_NOT_SET:
     case ACCOUNTS_EVENT_SENTINEL:
         return -EBADMSG;

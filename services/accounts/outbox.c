@@ -1,4 +1,5 @@
-/* outbox.c - what accounts does to the world outside: sends the mails that its events queued (service.h's effects).
+/* outbox.c - what accounts does to the world outside (service.h's effects): sends the mails that its events queued, and has other services
+ * follow erasures.
  *
  * A mail may go out twice when the process dies between sending and recording; its Message-ID is the same then. */
 #include <errno.h>
@@ -6,16 +7,24 @@
 #include <string.h>
 
 #include "common/mail_send.h"
+#include "common/peers.h"
 #include "common/trace.h"
 #include "services/accounts/providers.h"
 #include "services/accounts/seals.h"
 #include "services/accounts/wording.h"
 
+enum { FOLLOW_MS = 3000, FOLLOWERS_MAX = 100 };
+
+/* One of the two. */
 struct job {
     char *mail;
     MailKind kind;
     MailContent *content; /* NULL: it is too late, or its key is gone */
     int64_t queued_ms;
+
+    char *erasure;
+    ErasureRow *row;
+    struct slice pseudonym_key; /* empty: its key is gone */
 };
 
 /* ---- finding what is due ---- */
@@ -54,22 +63,39 @@ static int read_mail(const struct query_in *in, struct job *job)
     return r == -ENOENT ? 0 : r;
 }
 
+static int read_erasure(const struct query_in *in, struct job *job)
+{
+    int r = rd_get(in->state, &T_ERASURE, KEY_TEXT(job->erasure), &job->row);
+    if (r < 0)
+        return r == -ENOENT ? -EBADMSG : r;
+    r = open_bytes(&SEALING(in), job->erasure, AT_PSEUDONYM_KEY, job->row->sealed_pseudonym_key,
+                   &job->pseudonym_key);
+    return r == -ENOENT ? 0 : r;
+}
+
+/* Mails first: somebody waits for hers. */
 static int next(const struct query_in *in, void **ret_job, int64_t *ret_due_ms)
 {
     struct job *job = arena_calloc(in->arena, 1, sizeof(*job));
+    char *mail, *erasure;
+    int64_t mail_ms = INT64_MAX, erasure_ms = INT64_MAX;
     if (!job)
         return -ENOMEM;
-    *ret_job = NULL;
-    *ret_due_ms = INT64_MAX;
-    int r = first_due(in, &T_MAIL_DUE, ret_due_ms, &job->mail);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    if (*ret_due_ms > in->now_ms)
+    int r = first_due(in, &T_MAIL_DUE, &mail_ms, &mail);
+    if (r == 0 || r == -ENOENT)
+        r = first_due(in, &T_ERASURE_DUE, &erasure_ms, &erasure);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    *ret_due_ms = mail_ms < erasure_ms ? mail_ms : erasure_ms;
+    *ret_job = *ret_due_ms <= in->now_ms ? job : NULL;
+    if (!*ret_job)
         return 0;
-    r = read_mail(in, job);
-    if (r == 0)
-        *ret_job = job;
-    return r;
+    if (mail_ms <= in->now_ms) {
+        job->mail = mail;
+        return read_mail(in, job);
+    }
+    job->erasure = erasure;
+    return read_erasure(in, job);
 }
 
 /* ---- doing it ---- */
@@ -137,10 +163,9 @@ static MailResult send_mail(const struct effect_in *in, const struct job *job, u
                                            : MAIL_RESULT_DEFERRED;
 }
 
-static void carry_out(const struct effect_in *in, void *arg, struct chore *ret)
+static void carry_out_mail(const struct effect_in *in, const struct job *job, struct chore *ret)
 {
     static RecordMailRequest none = RECORD_MAIL_REQUEST_INIT;
-    const struct job *job = arg;
     RecordMailRequest *request = arena_memdup(in->arena, &none, sizeof(none));
     *ret = (struct chore) { "fokus.accounts.v1.AccountsService/RecordMail",
                             request ? &request->base : &none.base };
@@ -148,6 +173,77 @@ static void carry_out(const struct effect_in *in, void *arg, struct chore *ret)
         return; /* refused, since it names no mail: tried again later */
     request->mail = job->mail;
     request->result = send_mail(in, job, &request->reply_code);
+}
+
+/* ---- erasures ---- */
+
+static bool has_followed(const struct job *job, const char *service)
+{
+    for (size_t i = 0; i < job->row->n_done; i++)
+        if (strcmp(job->row->done[i], service) == 0)
+            return true;
+    return false;
+}
+
+/* Whether the service has erased her, or has nothing that could be. */
+static bool follow(const struct effect_in *in, const struct job *job, const char *service)
+{
+    Fokus__Runtime__V1__ErasePersonRequest request = FOKUS__RUNTIME__V1__ERASE_PERSON_REQUEST__INIT;
+    char person[ID_CHARS + 1];
+    struct client_reply reply;
+    caller_person_id(job->pseudonym_key.data, service, person);
+    request.person = person;
+    const struct peers_ask ask = { .service = service,
+                                   .method = "fokus.runtime.v1.RuntimeService/ErasePerson",
+                                   .request = &request.base,
+                                   .timeout_ms = FOLLOW_MS,
+                                   .idempotency_key = job->erasure };
+    peers_call(in->peers, &ask, in->arena, &reply);
+    if (reply.code != CODE_OK)
+        trace_log(TRACE_WARNING, "a service has not followed an erasure", "service", service,
+                  "erasure", job->erasure, "why", reply.message ? reply.message : "", NULL);
+    return reply.code == CODE_OK;
+}
+
+/* Asks those that have not followed yet; whether all have now. */
+static bool follow_all(const struct effect_in *in, const struct job *job,
+                       RecordErasureRequest *request)
+{
+    const char *const *names;
+    size_t n;
+    bool all = true;
+    request->done = arena_calloc(in->arena, FOLLOWERS_MAX, sizeof(*request->done));
+    if (!in->peers || !request->done || peers_list(in->peers, in->arena, &names, &n) < 0)
+        return false;
+    for (size_t i = 0; i < n && i < FOLLOWERS_MAX; i++) {
+        bool stopping = atomic_load(in->stopping);
+        if (has_followed(job, names[i]) || (!stopping && follow(in, job, names[i])))
+            request->done[request->n_done++] = (char *)names[i];
+        else
+            all = false;
+    }
+    return all;
+}
+
+static void carry_out_erasure(const struct effect_in *in, const struct job *job, struct chore *ret)
+{
+    static RecordErasureRequest none = RECORD_ERASURE_REQUEST_INIT;
+    RecordErasureRequest *request = arena_memdup(in->arena, &none, sizeof(none));
+    *ret = (struct chore) { "fokus.accounts.v1.AccountsService/RecordErasure",
+                            request ? &request->base : &none.base };
+    if (!request)
+        return; /* as above */
+    request->erasure = job->erasure;
+    /* Without the key nobody can tell who she was elsewhere: there is nothing more to do. */
+    request->complete = job->pseudonym_key.len != CALLER_KEY_BYTES || follow_all(in, job, request);
+}
+
+static void carry_out(const struct effect_in *in, void *job, struct chore *ret)
+{
+    if (((const struct job *)job)->mail)
+        carry_out_mail(in, job, ret);
+    else
+        carry_out_erasure(in, job, ret);
 }
 
 const struct effect accounts_effect = { .next = next, .carry_out = carry_out };

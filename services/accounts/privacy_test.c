@@ -267,6 +267,103 @@ TEST(what_happened_is_forgotten_after_four_hundred_days)
     assert_int_equal(my_events(anna, 0, "")->n_events, 1);
 }
 
+/* ---- what she can take out ---- */
+
+static const Fokus__Runtime__V1__ExportPersonResponse *export_of(const char *person)
+{
+    Fokus__Runtime__V1__ExportPersonRequest request =
+        FOKUS__RUNTIME__V1__EXPORT_PERSON_REQUEST__INIT;
+    Fokus__Runtime__V1__ExportPersonResponse *response;
+    request.person = (char *)person;
+    ask(house_caller("@accounts"), "fokus.runtime.v1.RuntimeService/ExportPerson", &request,
+        &response);
+    return response;
+}
+
+static bool exported(const Fokus__Runtime__V1__ExportPersonResponse *all, const char *what,
+                     const char *part)
+{
+    for (size_t i = 0; i < all->n_items; i++)
+        if (strstr(all->items[i], what) && strstr(all->items[i], part))
+            return true;
+    return false;
+}
+
+TEST(a_person_can_take_out_all_that_is_held)
+{
+    struct browser b = a_browser(1), other = a_browser(2);
+    given_signed_in(&other, BERTA);
+    struct caller anna = given_full_account(&b);
+    const Fokus__Runtime__V1__ExportPersonResponse *all = export_of(anna.id);
+    assert_int_equal(all->next, 0);
+    assert_true(exported(all, "\"what\":\"account\"", ANNA));
+    assert_true(exported(all, "\"what\":\"account\"", "Redaktör."));
+    assert_true(exported(all, "\"what\":\"sessions\"", "192.0.2.1"));
+    assert_true(exported(all, "\"what\":\"api_keys\"", "Kalendern"));
+    assert_true(exported(all, "\"what\":\"claims\"", "Ordförande."));
+    assert_true(exported(all, "\"what\":\"consents\"", "nyhetsbrev"));
+    assert_true(exported(all, "\"what\":\"device\"", "usedMs"));
+    assert_true(exported(all, "\"what\":\"security_events\"", "SECURITY_KIND_KEY_MADE"));
+    assert_true(exported(all, "\"kind\":\"event\"", "RoleGranted"));
+    assert_false(exported(all, "", BERTA));
+    assert_false(exported(all, "\"kind\":\"event\"", "sealed"));
+    erase(anna);
+    assert_false(exported(export_of(anna.id), "\"kind\":\"record\"", ""));
+}
+
+TEST(the_key_to_her_other_ids_is_told_to_nobody_else)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    GetPseudonymKeyRequest request = GET_PSEUDONYM_KEY_REQUEST_INIT;
+    GetPseudonymKeyResponse *response;
+    request.person = (char *)anna.id;
+    ask(house_caller("@accounts"), "GetPseudonymKey", &request, &response);
+    assert_int_equal(response->pseudonym_key.len, CALLER_KEY_BYTES);
+    ask(house_caller("@gateway"), "GetPseudonymKey", &request, &response);
+    then_refused(CODE_PERMISSION_DENIED);
+    ask(house_caller("@newsletter"), "GetPseudonymKey", &request, &response);
+    then_refused(CODE_PERMISSION_DENIED);
+    ask(anna, "GetPseudonymKey", &request, &response);
+    then_refused(CODE_PERMISSION_DENIED);
+    erase(anna);
+    ask(house_caller("@accounts"), "GetPseudonymKey", &request, &response);
+    assert_int_equal(response->pseudonym_key.len, 0);
+}
+
+TEST(taking_it_out_is_done_in_person_and_seen)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    ExportAccountRequest request = EXPORT_ACCOUNT_REQUEST_INIT;
+    when(anna, "ExportAccount", &request);
+    then_refused(CODE_UNAVAILABLE); /* a test has no other services to ask */
+    given_origin(&(struct origin) { 0 });
+    when(anna, "ExportAccount", &request);
+    then_refused(CODE_PERMISSION_DENIED);
+    AccountExported exported_event = ACCOUNT_EXPORTED_INIT;
+    AccountsEvent event = ACCOUNTS_EVENT_INIT;
+    exported_event.person = (char *)anna.id;
+    event.body_case = ACCOUNTS_EVENT_ACCOUNT_EXPORTED;
+    event.account_exported = &exported_event;
+    given(&event, anna.id);
+    assert_int_equal(my_events(anna, 0, "")->events[0]->kind, SECURITY_KIND_EXPORTED);
+}
+
+TEST(an_erasure_that_nobody_can_follow_now_is_tried_again)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    erase(anna);
+    assert_int_equal(when_effects_run(), 1);
+    assert_int_equal(erasures()->erasures[0]->tries, 1);
+    assert_int_equal(erasures()->erasures[0]->due_ms, given_now_ms() + 15 * SECOND_MS);
+    assert_int_equal(when_effects_run(), 0);
+    given_time_passes(15 * SECOND_MS);
+    assert_int_equal(when_effects_run(), 1);
+    assert_int_equal(erasures()->erasures[0]->tries, 2);
+}
+
 /* ---- what is sent ---- */
 
 static size_t mails_in(const char *folder)

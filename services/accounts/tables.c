@@ -68,6 +68,7 @@ const struct service_def accounts_service = {
     .start = accounts_start,
     .personal = true,
     .exists = accounts_exists,
+    .export_person = accounts_export_person,
     .resolve = accounts_resolve,
 };
 

@@ -53,6 +53,7 @@ extern const struct service_def accounts_service;
 int accounts_apply(struct wr *wr, const struct fact *fact, const void *event);
 int accounts_resolve(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
                      Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status);
+int accounts_export_person(const struct query_in *in, const char *person, struct person_export *to);
 extern const struct effect accounts_effect;
 /* Reads the settings of mail and of identity providers. */
 int accounts_start(const char *home, struct err *err) must_check;
