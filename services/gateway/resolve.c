@@ -175,8 +175,10 @@ static void finish(struct question *q, struct resolution how)
         q->next->link = q->link;
     r->n_questions--;
     how.credential = &q->credential;
-    while (q->waits)
-        tell(q->waits, &how);
+    for (struct resolver_wait *w = q->waits, *next; w; w = next) {
+        next = w->next;
+        tell(w, &how);
+    }
     free(q);
 }
 
@@ -413,8 +415,10 @@ static void question_free(struct question *q)
 {
     if (q->call)
         client_cancel(q->service->client, q->call);
-    while (q->waits)
-        resolver_cancel(q->waits);
+    for (struct resolver_wait *w = q->waits, *next; w; w = next) {
+        next = w->next;
+        resolver_cancel(w);
+    }
     free(q);
 }
 
