@@ -134,10 +134,11 @@ struct search_request {
     size_t n_count_columns;
     uint32_t limit, offset; /* together at most SEARCH_HITS_MAX */
     bool type_ahead;        /* the last word may be unfinished, unless a blank follows */
+    bool without_keys;      /* hits come without their keys: search_key() reads those that are needed */
 };
 
 struct search_hit {
-    struct slice key; /* in the arena */
+    struct slice key; /* in the arena; empty: not read yet */
     uint32_t document;
     float score;
 };
@@ -185,6 +186,11 @@ struct search_result {
 /* 0; -EINVAL: limits above are passed; -EBADMSG: the tables are damaged; -ENOMEM. */
 int search_query(const struct rd *rd, struct arena *arena, const struct search_request *request,
                  struct search_result *ret) must_check;
+
+/* Reads a hit's key, of the same snapshot, unless it is there. 0; -EBADMSG: the tables are damaged; -ENOMEM. */
+int search_key(const struct rd *rd, struct arena *arena, struct search_hit *hit) must_check;
+/* The document that was put under the key. -ENOENT: there is none; -EBADMSG. */
+int search_document_of(const struct rd *rd, struct slice key, uint32_t *ret) must_check;
 
 /* Whether a word, as in text_token.word, is of no help in telling documents apart: a query looks for it only if it has no other. */
 bool search_is_filler(const char *word);

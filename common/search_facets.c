@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/bits.h"
 #include "common/search_internal.h"
 
 void facet_key(uint8_t column, const char *value, size_t len, struct key *ret)
@@ -39,7 +40,7 @@ size_t facet_block_write(const uint64_t bits[FACET_BLOCK_WORDS], uint8_t to[FACE
     size_t members = 0, len = 0;
 
     for (size_t i = 0; i < FACET_BLOCK_WORDS; i++)
-        members += (size_t)__builtin_popcountll(bits[i]);
+        members += bits_count(bits[i]);
     if (members * FACET_LIST_BYTES >= FACET_BLOCK_BYTES) {
         memcpy(to, bits, FACET_BLOCK_BYTES);
         return FACET_BLOCK_BYTES;
@@ -101,7 +102,7 @@ static uint32_t count_common(struct slice bytes, const uint64_t *set, bool *ret_
         for (size_t i = 0; i < FACET_BLOCK_WORDS; i++) {
             uint64_t word;
             memcpy(&word, bytes.data + i * sizeof(word), sizeof(word));
-            n += (uint32_t)__builtin_popcountll(word & set[i]);
+            n += bits_count(word & set[i]);
         }
         return n;
     }

@@ -1,5 +1,5 @@
 /* search_lists.h - lists of documents in memory, and their union in order of worth: private to search_query.c and search_meaning.c (which decide
- * what to look for) and search_lists.c (which reads, combines and ranks). */
+ * what to look for), search_lists.c (which reads and combines) and search_rank.c (which counts and ranks). */
 #pragma once
 #include "common/search_internal.h"
 
@@ -43,6 +43,36 @@ int list_read(struct lists *ls, const char *word, struct list *ret) must_check;
 /* Documents in all of the lists, worth their average there. */
 int list_intersect(struct lists *ls, const struct list *lists, size_t n,
                    struct list *ret) must_check;
+/* The first document that cannot be in the list's chunk of this number. */
+uint32_t list_chunk_end(const struct lists *ls, const struct list *l, size_t chunk);
+/* Reads the postings of a chunk, as many as it says. */
+int list_chunk_read(const struct lists *ls, const struct list *l, size_t chunk,
+                    struct posting *ret) must_check;
+
+/* A list on its way: a run of postings, [at, end), and what follows it. */
+struct cursor {
+    const struct list *list;
+    const struct posting *at, *end; /* equal after a seek: the list is at its end */
+    size_t next;                    /* chunk */
+    struct posting *buffer;         /* for a chunk's postings */
+};
+int cursor_begin(struct lists *ls, const struct list *l, struct cursor *ret) must_check;
+/* Back to before the first posting. */
+void cursor_rewind(struct cursor *c);
+/* Moves on to the first posting at or after `doc`; chunks that end before it are not read. */
+int cursor_seek(const struct lists *ls, struct cursor *c, uint32_t doc) must_check;
+
+/* Looks documents up in a list, in ascending order. */
+struct reader {
+    struct cursor cursor;
+    size_t chunk;           /* where the last document was or would have been */
+    struct impacts impacts; /* of that chunk */
+};
+int reader_begin(struct lists *ls, const struct list *l, struct reader *ret) must_check;
+void reader_rewind(struct reader *r);
+/* *ret: the document's impact, 0 if it is not in the list. */
+int reader_impact(const struct lists *ls, struct reader *r, uint32_t doc, uint8_t *ret) must_check;
+
 /* How telling it is that a document is among so many (BM25's idf). */
 float list_rarity(const struct lists *ls, double documents);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/bits.h"
 #include "common/packed.h"
 
 enum { CHECK_BYTES = 2 };
@@ -51,9 +52,18 @@ static uint8_t *write_number(uint8_t *to, uint64_t value)
     return to;
 }
 
+static bool take_number(const uint8_t **p, const uint8_t *end, uint64_t *ret)
+{
+    if (*p == end)
+        return false;
+    *ret = *(*p)++;
+    return *ret < 0x80 || read_number(p, end, ret);
+}
+
 bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes, struct chunk *ret)
 {
-    const uint8_t *p = bytes, *end = bytes + len_bytes;
+    const uint8_t *p = bytes;
+    uint64_t n, bits_len = 0;
 
     *ret = (struct chunk) { .bytes = bytes, .len_bytes = (uint32_t)len_bytes, .first = first };
     if (len_bytes == 1 + CHECK_BYTES) {
@@ -63,14 +73,21 @@ bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes, struc
     }
     if (len_bytes < 1 + 2 + 2 + CHECK_BYTES || len_bytes > UINT32_MAX)
         return false;
-    uint64_t n = *p++;
-    if (n >= 0x80 && !read_number(&p, end, &n))
+    const uint8_t *end = bytes + len_bytes - CHECK_BYTES;
+    if (!take_number(&p, end, &n) || end - p < 2)
         return false;
-    if (n < 2 || end - p < 2 + CHECK_BYTES || n > (uint64_t)(end - p) - 2 - CHECK_BYTES)
-        return false;
-    ret->n = (uint32_t)n;
     ret->largest = *p++;
     ret->common = *p++;
+    if (n & 1 && (!take_number(&p, end, &bits_len) || bits_len == 0))
+        return false;
+    n /= 2;
+    uint64_t left = (uint64_t)(end - p), others_len = (n + 7) / 8;
+    if (n < 2 || bits_len > left || others_len > left - bits_len)
+        return false;
+    if (n - 1 > (bits_len ? bits_len * 8 : left - others_len))
+        return false;
+    ret->n = (uint32_t)n;
+    ret->bits_len = (uint32_t)bits_len;
     ret->head = (uint8_t)(p - bytes);
     return ret->largest > 0 && ret->common > 0;
 }
@@ -81,6 +98,46 @@ static bool is_sealed(const struct chunk *c)
 
     return ((unsigned)check[0] | (unsigned)check[1] << 8) ==
            checksum(c->first, c->bytes, c->len_bytes - CHECK_BYTES);
+}
+
+/* Eight bytes, or those that are left. */
+static uint64_t load_some(const uint8_t *p, size_t left)
+{
+    uint64_t some = 0;
+
+    if (left >= 8)
+        return packed_load64(p);
+    memcpy(&some, p, left);
+    return some;
+}
+
+/* The last document of bits; past UINT32_MAX: there is none such. Their last byte is not 0, so that a chunk has one spelling. */
+static uint64_t last_of_bits(const struct chunk *c)
+{
+    uint8_t last = c->bytes[c->head + c->bits_len - 1];
+
+    return last ? c->first + (uint64_t)c->bits_len * 8 - ((unsigned)__builtin_clz(last) - 24)
+                : UINT64_MAX;
+}
+
+/* As read_documents(), of bits. */
+static const uint8_t *read_bits(const struct chunk *c, struct posting *ret)
+{
+    uint32_t i = 1;
+
+    ret[0] = (struct posting) { c->first, c->common };
+    if (last_of_bits(c) > UINT32_MAX)
+        return NULL;
+    for (uint32_t at = 0; at < c->bits_len; at += 8) {
+        uint64_t bits = load_some(c->bytes + c->head + at, c->bits_len - at);
+        if (bits_count(bits) > c->n - i)
+            return NULL;
+        for (; bits; bits &= bits - 1) {
+            uint32_t doc = c->first + 1 + at * 8 + (uint32_t)__builtin_ctzll(bits);
+            ret[i++] = (struct posting) { doc, c->common };
+        }
+    }
+    return i == c->n ? c->bytes + c->head + c->bits_len : NULL;
 }
 
 /* Reads the documents, each with the most frequent impact. Returns the place after them, or NULL. */
@@ -154,8 +211,126 @@ int postings_read(const struct chunk *c, struct posting *ret)
         ret[0] = (struct posting) { c->first, c->largest };
         return 0;
     }
-    const uint8_t *p = read_documents(c, c->bytes + c->head, end, ret);
+    const uint8_t *p =
+        c->bits_len > 0 ? read_bits(c, ret) : read_documents(c, c->bytes + c->head, end, ret);
     return p ? read_others(c, p, end, ret) : -EBADMSG;
+}
+
+static void mark(uint64_t *bits, uint64_t doc)
+{
+    bits[doc / 64] |= UINT64_C(1) << doc % 64;
+}
+
+/* Marks the eight documents after `doc` at once if they are so near that their places fit into one word. Returns the last, or `doc`. */
+static uint64_t mark_near(uint64_t *bits, uint64_t doc, uint64_t eight)
+{
+    /* Each byte holds the sum of the distances up to it, which the limit of each keeps from overflowing; place k is k further. */
+    const uint64_t ends = eight * UINT64_C(0x0101010101010101);
+    const unsigned span = (unsigned)(ends >> 56) + 8;
+    uint64_t near = 0;
+
+    if (eight & UINT64_C(0xe0e0e0e0e0e0e0e0) || span > 64)
+        return doc;
+    for (unsigned k = 0; k < 8; k++)
+        near |= UINT64_C(1) << ((ends >> 8 * k & 0xff) + k);
+    const uint64_t at = doc + 1;
+    bits[at / 64] |= near << at % 64;
+    if (at % 64 + span > 64)
+        bits[at / 64 + 1] |= near >> (64 - at % 64);
+    return doc + span;
+}
+
+static int mark_bits(const struct chunk *c, uint32_t past, uint64_t *bits)
+{
+    const uint64_t from = (uint64_t)c->first + 1, shift = from % 64;
+    uint64_t *to = bits + from / 64;
+
+    if (last_of_bits(c) >= past)
+        return -EBADMSG;
+    for (uint32_t at = 0; at < c->bits_len; at += 8, to++) {
+        uint64_t some = load_some(c->bytes + c->head + at, c->bits_len - at),
+                 rest = shift ? some >> (64 - shift) : 0;
+        to[0] |= some << shift;
+        if (rest)
+            to[1] |= rest;
+    }
+    return 0;
+}
+
+static int mark_distances(const struct chunk *c, uint32_t past, uint64_t *bits)
+{
+    const uint8_t *p = c->bytes + c->head, *end = c->bytes + c->len_bytes - CHECK_BYTES;
+    uint64_t doc = c->first;
+
+    for (uint32_t i = 1; i < c->n;) {
+        /* As in reading: most distances have one byte, and eight of those are no further than 1024. */
+        while (c->n - i >= 8 && end - p >= 8 && past - doc > 1024) {
+            uint64_t eight = packed_load64(p);
+            if (eight & UINT64_C(0x8080808080808080))
+                break;
+            uint64_t last = mark_near(bits, doc, eight);
+            for (unsigned k = last > doc ? 8 : 0; k < 8; k++, eight >>= 8)
+                mark(bits, last += (eight & 0x7f) + 1);
+            doc = last;
+            p += 8;
+            i += 8;
+        }
+        for (uint32_t stop = c->n - i > 8 ? i + 8 : c->n; i < stop; i++) {
+            uint64_t distance = p < end ? *p++ : 0x80;
+            if (distance >= 0x80 && !read_number(&p, end, &distance))
+                return -EBADMSG;
+            doc += distance + 1;
+            if (doc >= past)
+                return -EBADMSG;
+            mark(bits, doc);
+        }
+    }
+    return 0;
+}
+
+int postings_mark(const struct chunk *c, uint32_t past, uint64_t *bits)
+{
+    if (!is_sealed(c) || c->first >= past)
+        return -EBADMSG;
+    mark(bits, c->first);
+    return c->bits_len > 0 ? mark_bits(c, past, bits) : mark_distances(c, past, bits);
+}
+
+/* How many of the first `n` bits are set, from what was counted up to byte *at. */
+static uint32_t count_to(const uint8_t *bits, size_t len, uint32_t n, uint32_t *at,
+                         uint32_t *counted)
+{
+    for (; n - *at * 8 > 64; *at += 8)
+        *counted += bits_count(load_some(bits + *at, len - *at));
+    unsigned rest = n - *at * 8;
+    uint64_t some = rest > 0 ? load_some(bits + *at, len - *at) << (64 - rest) : 0;
+    return *counted + bits_count(some);
+}
+
+bool impacts_begin(struct impacts *in, const struct chunk *c)
+{
+    *in = (struct impacts) { .chunk = c };
+    return is_sealed(c);
+}
+
+uint8_t impacts_at(struct impacts *in, uint32_t doc)
+{
+    const struct chunk *c = in->chunk;
+    const uint8_t *docs = c->bytes + c->head, *bits = docs + c->bits_len;
+    const uint8_t *end = c->bytes + c->len_bytes - CHECK_BYTES, *others = bits + (c->n + 7) / 8;
+
+    const uint32_t place =
+        doc - c->first; /* of its bit, and one more: they begin after the first document */
+
+    if (place > 0 &&
+        ((place - 1) / 8 >= c->bits_len || !(docs[(place - 1) / 8] >> (place - 1) % 8 & 1)))
+        return 0;
+    /* The bits up to a document's own are as many as stand before it. */
+    uint32_t i = count_to(docs, c->bits_len, place, &in->docs_at, &in->docs);
+    if (i >= c->n || !(bits[i / 8] >> i % 8 & 1))
+        return c->common;
+    uint32_t other = count_to(bits, (size_t)(others - bits), i, &in->bits_at, &in->bits);
+    return other < end - others ? others[other] : c->common;
 }
 
 /* The impact that most of the postings have; of several the smallest. */
@@ -186,6 +361,33 @@ static uint8_t *write_others(const struct posting *postings, size_t n, uint8_t c
     return p;
 }
 
+static unsigned number_len(uint64_t value)
+{
+    unsigned len = 1;
+
+    for (; value >= 0x80; value >>= 7)
+        len++;
+    return len;
+}
+
+static uint8_t *write_bits(const struct posting *postings, size_t n, uint32_t bits_len, uint8_t *to)
+{
+    const uint32_t from = postings[0].doc + 1;
+
+    to = write_number(to, bits_len);
+    memset(to, 0, bits_len);
+    for (size_t i = 1; i < n; i++)
+        to[(postings[i].doc - from) / 8] |= (uint8_t)(1 << (postings[i].doc - from) % 8);
+    return to + bits_len;
+}
+
+static uint8_t *write_distances(const struct posting *postings, size_t n, uint8_t *to)
+{
+    for (size_t i = 1; i < n; i++)
+        to = write_number(to, postings[i].doc - postings[i - 1].doc - 1);
+    return to;
+}
+
 size_t postings_write(const struct posting *postings, size_t n, uint8_t *to)
 {
     uint8_t *p = to, largest = 0;
@@ -194,13 +396,17 @@ size_t postings_write(const struct posting *postings, size_t n, uint8_t *to)
         *p++ = postings[0].impact;
     } else {
         uint8_t common = most_frequent(postings, n);
+        size_t distances_len = 0;
         for (size_t i = 0; i < n; i++)
             largest = postings[i].impact > largest ? postings[i].impact : largest;
-        p = write_number(p, n);
+        for (size_t i = 1; i < n; i++)
+            distances_len += number_len(postings[i].doc - postings[i - 1].doc - 1);
+        uint32_t bits_len = (postings[n - 1].doc - postings[0].doc - 1) / 8 + 1;
+        bool as_bits = bits_len + number_len(bits_len) < distances_len;
+        p = write_number(p, n * 2 + as_bits);
         *p++ = largest;
         *p++ = common;
-        for (size_t i = 1; i < n; i++)
-            p = write_number(p, postings[i].doc - postings[i - 1].doc - 1);
+        p = as_bits ? write_bits(postings, n, bits_len, p) : write_distances(postings, n, p);
         p = write_others(postings, n, common, p);
     }
     p += CHECK_BYTES;

@@ -6,8 +6,9 @@
  * which a list came about, its chunks are the same, byte for byte.
  *
  *   chunk   (first document) -> impact, u16 checksum                                             of one posting; of more:
- *                               varint how many, largest impact, most frequent impact,
- *                               { varint (document - previous - 1) } ..., without the first,
+ *                               varint 2 * how many (+ 1: as bits), largest impact, most frequent impact,
+ *                               { varint (document - previous - 1) } ..., without the first; or where that is shorter,
+ *                               as bits: varint how many bytes, then a bit for each document from first + 1 on: it is in the list;
  *                               a bit for each posting: it has another impact; these impacts, u16 checksum
  *
  * An impact is 1 to 255; most words stand once in most texts, so that one impact in a chunk is by far the most frequent. A head
@@ -25,7 +26,7 @@ struct posting {
     uint8_t impact; /* among changes: 0 takes the document out */
 };
 
-enum { POSTING_BYTES_MAX = 7, POSTINGS_HEAD_BYTES_MAX = 9 /* and the checksum */ };
+enum { POSTING_BYTES_MAX = 7, POSTINGS_HEAD_BYTES_MAX = 14 /* and the checksum */ };
 
 /* Multiplying by the golden ratio spreads even a run of documents so that any 256 hold about one. */
 static inline bool postings_is_boundary(uint32_t doc)
@@ -39,7 +40,8 @@ struct chunk {
     uint32_t len_bytes;
     uint32_t first; /* the document in its key */
     uint32_t n;
-    uint8_t head;            /* bytes before the postings */
+    uint32_t bits_len;       /* bytes of the documents as bits; 0: they are distances */
+    uint8_t head;            /* bytes before the documents */
     uint8_t largest, common; /* impacts */
 };
 
@@ -48,6 +50,21 @@ bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes,
                    struct chunk *ret) must_check;
 /* Reads its `n` postings. 0, or -EBADMSG when the bytes are no chunk. */
 int postings_read(const struct chunk *c, struct posting *ret) must_check;
+
+/* Sets the bit of each document of the chunk, which are all below `past`: quicker than reading its postings. 0, or -EBADMSG when
+ * the bytes are no chunk or a document is not below. */
+int postings_mark(const struct chunk *c, uint32_t past, uint64_t *bits) must_check;
+/* Looks impacts up in a chunk whose documents are bits, without reading its postings. What was counted for a document serves those
+ * after it. */
+struct impacts {
+    const struct chunk *chunk;
+    uint32_t docs_at, docs; /* up to this byte of the documents' bits there are so many; */
+    uint32_t bits_at, bits; /* and of those that tell other impacts */
+};
+/* False: the bytes are no chunk. */
+bool impacts_begin(struct impacts *in, const struct chunk *c) must_check;
+/* The impact of a document, which is not before the chunk's first; 0: it is not in the chunk. They are asked for in ascending order. */
+uint8_t impacts_at(struct impacts *in, uint32_t doc);
 
 /* Writes one chunk of `n` >= 1 postings in ascending order; `to` has room for the head and POSTING_BYTES_MAX each. */
 size_t postings_write(const struct posting *postings, size_t n, uint8_t *to);

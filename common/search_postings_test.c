@@ -79,26 +79,34 @@ static void test_damaged_bytes(void **state)
         { "", 0, 1 },                                 /* nothing */
         { "\x05\x00", 2, 1 },                         /* no checksum */
         { "\x00\x00\x00", 3, 1 },                     /* no impact */
-        { "\x02\x05\x05\x00\x00", 5, 1 },             /* a head alone */
-        { "\x02\x05\x05\x00\x00\x00", 6, 1 },         /* without the bits */
-        { "\x02\x05\x05\x00\x01\x00\x00", 7, 1 },     /* another impact, but which? */
-        { "\x02\x05\x05\x00\x01\x00\x00\x00", 8, 1 }, /* 0 */
-        { "\x02\x05\x05\x00\x01\x05\x00\x00", 8, 1 }, /* the most frequent, as if another */
-        { "\x02\x05\x05\x00\x04\x04\x00\x00", 8, 1 }, /* of a third posting */
-        { "\x01\x05\x05\x00\x00\x00", 6, 1 },         /* one posting needs no head */
-        { "\x03\x05\x05\x00\x00\x00\x00", 7, 1 },     /* fewer than the head says */
-        { "\x02\x05\x05\x00\x00\x00\x00\x00", 8, 1 }, /* more */
-        { "\x02\x06\x05\x00\x00\x00\x00", 7, 1 },     /* none has the largest impact */
-        { "\x02\x04\x05\x00\x00\x00\x00", 7, 1 },     /* one has a larger */
-        { "\x02\x05\x00\x00\x00\x00\x00", 7, 1 },     /* the most frequent is 0 */
-        { "\xff\xff\xff\xff\x0f\x05\x05\x00\x00\x00\x00", 11,
+        { "\x04\x05\x05\x00\x00", 5, 1 },             /* a head alone */
+        { "\x04\x05\x05\x00\x00\x00", 6, 1 },         /* without the bits */
+        { "\x04\x05\x05\x00\x01\x00\x00", 7, 1 },     /* another impact, but which? */
+        { "\x04\x05\x05\x00\x01\x00\x00\x00", 8, 1 }, /* 0 */
+        { "\x04\x05\x05\x00\x01\x05\x00\x00", 8, 1 }, /* the most frequent, as if another */
+        { "\x04\x05\x05\x00\x04\x04\x00\x00", 8, 1 }, /* of a third posting */
+        { "\x02\x05\x05\x00\x00\x00", 6, 1 },         /* one posting needs no head */
+        { "\x06\x05\x05\x00\x00\x00\x00", 7, 1 },     /* fewer than the head says */
+        { "\x04\x05\x05\x00\x00\x00\x00\x00", 8, 1 }, /* more */
+        { "\x04\x06\x05\x00\x00\x00\x00", 7, 1 },     /* none has the largest impact */
+        { "\x04\x04\x05\x00\x00\x00\x00", 7, 1 },     /* one has a larger */
+        { "\x04\x05\x00\x00\x00\x00\x00", 7, 1 },     /* the most frequent is 0 */
+        { "\xfe\xff\xff\xff\x0f\x05\x05\x00\x00\x00\x00", 11,
           1 },                                        /* far more than there is room for */
-        { "\x02\x07\x07\x81\x00\x00", 6, 1 },         /* a distance cut off */
-        { "\x02\x07\x07\x81\x00\x00\x00\x00", 8, 1 }, /* a distance spelt too long */
-        { "\x02\x07\x07\xff\xff\xff\xff\x1f\x00\x00\x00", 11, 1 }, /* a distance of 33 bits */
-        { "\x02\x07\x07\xfe\xff\xff\xff\xff\xff\x07\x00\x00\x00", 13, 1 },
-        { "\x02\x07\x07\x00\x00\x00\x00", 7, UINT32_MAX }, /* past the last document */
-        { "\x02\x07\x07\xfe\xff\xff\xff\x0f\x00\x00\x00", 11, 2 },
+        { "\x04\x07\x07\x81\x00\x00", 6, 1 },         /* a distance cut off */
+        { "\x04\x07\x07\x81\x00\x00\x00\x00", 8, 1 }, /* a distance spelt too long */
+        { "\x04\x07\x07\xff\xff\xff\xff\x1f\x00\x00\x00", 11, 1 }, /* a distance of 33 bits */
+        { "\x04\x07\x07\xfe\xff\xff\xff\xff\xff\x07\x00\x00\x00", 13, 1 },
+        { "\x04\x07\x07\x00\x00\x00\x00", 7, UINT32_MAX }, /* past the last document */
+        { "\x04\x07\x07\xfe\xff\xff\xff\x0f\x00\x00\x00", 11, 2 },
+        { "\x07\x07\x07\x00\x00\x00\x00", 7, 1 },              /* as bits, of no bytes */
+        { "\x07\x07\x07\x02\x03\x00\x00", 7, 1 },              /* of more bytes than there are */
+        { "\x07\x07\x07\x02\x03\x00\x00\x00\x00", 9, 1 },      /* a last byte without a document */
+        { "\x07\x07\x07\x01\x07\x00\x00\x00", 8, 1 },          /* a bit too many */
+        { "\x07\x07\x07\x01\x01\x00\x00\x00", 8, 1 },          /* a bit too few */
+        { "\x17\x07\x07\x01\xff\x00\x00\x00\x00", 9, 1 },      /* more postings than bits */
+        { "\x07\x07\x07\x01\x03\x00\x00\x00", 8, UINT32_MAX }, /* past the last document */
+        { "\x07\x07\x07\x01\x03\x00\x00\x00", 8, UINT32_MAX - 1 },
     };
     struct posting out[16];
     uint8_t bytes[16];
@@ -110,11 +118,61 @@ static void test_damaged_bytes(void **state)
         assert_int_equal(read_bytes(bad[i].first, bytes, bad[i].len, out, ARRAY_LEN(out)),
                          -EBADMSG);
     }
-    static const uint8_t good[] = { 2, 7, 7, 0x80, 1, 0, 0, 0 };
+    static const uint8_t good[] = { 4, 7, 7, 0x80, 1, 0, 0, 0 };
     memcpy(bytes, good, sizeof(good));
     postings_seal(1, bytes, sizeof(good));
     assert_int_equal(read_bytes(1, bytes, sizeof(good), out, ARRAY_LEN(out)), 2);
     assert_int_equal(out[1].doc, 1 + 128 + 1);
+    static const uint8_t bits[] = { 7, 7, 7, 1, 0x82, 0, 0, 0 };
+    memcpy(bytes, bits, sizeof(bits));
+    postings_seal(1, bytes, sizeof(bits));
+    assert_int_equal(read_bytes(1, bytes, sizeof(bits), out, ARRAY_LEN(out)), 3);
+    assert_int_equal(out[1].doc, 1 + 2);
+    assert_int_equal(out[2].doc, 1 + 8);
+}
+
+/* Marking a chunk and looking its impacts up says what reading it says, whatever its density and wherever it begins; and nothing is
+ * marked that is not below the limit. */
+static void test_marks(void **state)
+{
+    (void)state;
+    static struct posting in[600];
+    static uint8_t bytes[POSTINGS_HEAD_BYTES_MAX + ARRAY_LEN(in) * POSTING_BYTES_MAX];
+    static uint64_t bits[40000 / 64];
+    uint32_t random = 1;
+    bool dense = false, sparse = false;
+
+    for (uint32_t round = 0; round < 400; round++) {
+        const uint32_t n = 1 + round * 7 % ARRAY_LEN(in), apart = 1 + round % 60;
+        uint32_t doc = round * 13 % 200;
+        for (uint32_t i = 0; i < n; i++) {
+            random = random * 1664525 + 1013904223;
+            in[i] =
+                (struct posting) { doc, (uint8_t)(random >> 30 ? 40 : 1 + (random >> 20) % 250) };
+            doc += 1 + (random >> 8) % apart;
+        }
+        struct chunk c;
+        size_t len = postings_write(in, n, bytes);
+        assert_true(postings_head(in[0].doc, bytes, len, &c));
+        dense = dense || c.bits_len > 0;
+        sparse = sparse || (n > 1 && c.bits_len == 0);
+        memset(bits, 0, sizeof(bits));
+        assert_int_equal(postings_mark(&c, in[n - 1].doc + 1, bits), 0);
+        struct impacts impacts;
+        assert_true(impacts_begin(&impacts, &c));
+        for (uint32_t i = 0, at = 0; at < ARRAY_LEN(bits) * 64; at++) {
+            bool there = i < n && in[i].doc == at;
+            assert_int_equal(bits[at / 64] >> at % 64 & 1, there);
+            if (c.bits_len > 0 && at >= c.first)
+                assert_int_equal(impacts_at(&impacts, at), there ? in[i].impact : 0);
+            i += there;
+        }
+        assert_int_equal(postings_mark(&c, in[n - 1].doc, bits), -EBADMSG);
+        bytes[len - 1] ^= 1;
+        assert_int_equal(postings_mark(&c, in[n - 1].doc + 1, bits), -EBADMSG);
+        assert_false(impacts_begin(&impacts, &c));
+    }
+    assert_true(dense && sparse);
 }
 
 static void test_changes(void **state)
@@ -158,7 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_turned_bits),
         cmocka_unit_test(test_damaged_bytes), cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_chunk_sizes),
+        cmocka_unit_test(test_chunk_sizes),   cmocka_unit_test(test_marks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

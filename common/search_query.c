@@ -143,27 +143,47 @@ static int count(struct query *q, const struct document_set *matches)
     return 0;
 }
 
-static int read_hits(struct query *q, const struct ranked *ranked, size_t n)
+int search_key(const struct rd *rd, struct arena *arena, struct search_hit *hit)
 {
     struct slice value, key, facets;
+    struct key k = KEY_INIT;
     uint8_t n_facets;
 
+    if (hit->key.data)
+        return 0;
+    int r = rd_get_bytes(rd, &T_SEARCH_DOCUMENT, key_u32(&k, hit->document), &value);
+    if (r < 0)
+        return r == -ENOENT ? -EBADMSG : r;
+    if (!document_read_key(value, &key, &facets, &n_facets))
+        return -EBADMSG;
+    hit->key = (struct slice) { arena_memdup(arena, key.data, key.len), key.len };
+    return hit->key.data ? 0 : -ENOMEM;
+}
+
+int search_document_of(const struct rd *rd, struct slice key, uint32_t *ret)
+{
+    struct key k = KEY_INIT;
+    struct slice number;
+
+    int r = rd_get_bytes(rd, &T_SEARCH_KEY, key_bytes(&k, key.data, key.len), &number);
+    if (r == 0 && number.len != sizeof(uint32_t))
+        r = -EBADMSG;
+    if (r == 0)
+        *ret = packed_load32(number.data);
+    return r;
+}
+
+static int read_hits(struct query *q, const struct ranked *ranked, size_t n)
+{
     q->result->hits = arena_calloc(q->arena, n + 1, sizeof(struct search_hit));
     if (!q->result->hits)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         struct search_hit *hit = &q->result->hits[i];
-        struct key k = KEY_INIT;
-        int r = rd_get_bytes(q->lists.rd, &T_SEARCH_DOCUMENT, key_u32(&k, ranked[i].doc), &value);
+        *hit = (struct search_hit) { .document = ranked[i].doc, .score = ranked[i].score };
+        int r = q->request->without_keys ? 0 : search_key(q->lists.rd, q->arena, hit);
         if (r < 0)
-            return r == -ENOENT ? -EBADMSG : r;
-        if (!document_read_key(value, &key, &facets, &n_facets))
-            return -EBADMSG;
-        *hit = (struct search_hit) { .key = { arena_memdup(q->arena, key.data, key.len), key.len },
-                                     .document = ranked[i].doc,
-                                     .score = ranked[i].score };
-        if (!hit->key.data)
-            return -ENOMEM;
+            return r;
         q->result->n_hits++;
     }
     return 0;

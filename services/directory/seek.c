@@ -247,11 +247,15 @@ static int by_order(const void *a, const void *b)
     return x->hit.document < y->hit.document ? -1 : x->hit.document > y->hit.document;
 }
 
-static void mark_named(struct placed *best, size_t n, const uint8_t *key, size_t len)
+static int mark_named(const struct seek *s, struct placed *best, size_t n, const uint8_t *key,
+                      size_t len)
 {
-    for (size_t i = 0; i < n; i++)
-        if (best[i].hit.key.len == len && memcmp(best[i].hit.key.data, key, len) == 0)
+    uint32_t document;
+    int r = search_document_of(s->in->state, (struct slice) { key, len }, &document);
+    for (size_t i = 0; i < n && r == 0; i++)
+        if (best[i].hit.document == document)
             best[i].named = true;
+    return r == -ENOENT ? 0 : r; /* closed, or merged and so under another's key */
 }
 
 /* Organisations that the text is a name of. */
@@ -275,7 +279,9 @@ static int mark_named_organisations(const struct seek *s, const char *folded, st
         int r = organisation_resolve(s->in->state, slug, &o);
         if (r < 0)
             return scan_give_up(&scan, r == -ENOENT ? -EBADMSG : r);
-        mark_named(best, n, key, findable_key(ENTRY_TYPE_ORGANISATION, o->slug, key));
+        r = mark_named(s, best, n, key, findable_key(ENTRY_TYPE_ORGANISATION, o->slug, key));
+        if (r < 0)
+            return scan_give_up(&scan, r);
     }
     return scan_end(&scan);
 }
@@ -294,7 +300,9 @@ static int mark_named_terms(const struct seek *s, const char *folded, struct pla
         size_t len =
             scan.key.len < FINDABLE_KEY_MAX - 1 ? scan.key.len : (size_t)FINDABLE_KEY_MAX - 1;
         memcpy(key + 1, scan.key.data, len);
-        mark_named(best, n, key, len + 1);
+        int r = mark_named(s, best, n, key, len + 1);
+        if (r < 0)
+            return scan_give_up(&scan, r);
     }
     return scan_end(&scan);
 }
@@ -345,7 +353,8 @@ static int weigh_mentions(const struct seek *s, struct placed *best, size_t n)
             search_query(s->in->state, s->in->arena,
                          &(struct search_request) { .text = s->text + s->places[p].start,
                                                     .len = s->places[p].end - s->places[p].start,
-                                                    .limit = MENTIONS },
+                                                    .limit = MENTIONS,
+                                                    .without_keys = true },
                          &mentions);
         if (r < 0)
             return r;
@@ -521,9 +530,12 @@ static int mark_areas(const struct seek *s, struct placed *best, size_t n, const
     for (size_t i = 0; i < n && checked < AREAS_CHECKED; i++) {
         struct entry e;
         bool meant = false;
+        int r = search_key(s->in->state, s->in->arena, &best[i].hit);
+        if (r < 0)
+            return r;
         if (findable_type(best[i].hit.key) != ENTRY_TYPE_CARE_AREA)
             continue;
-        int r = findable_entry(s->in->state, best[i].hit.key, &e);
+        r = findable_entry(s->in->state, best[i].hit.key, &e);
         if (r == 0)
             r = area_is_meant(s, e.care_area, &meant, &best[i].leads);
         if (r < 0)
@@ -560,6 +572,7 @@ static int ask(struct seek *s, const struct plan *p, const struct seek_request *
                                      : end > WINDOW ? end
                                                     : WINDOW,
                             .offset = in_window ? 0 : request->offset,
+                            .without_keys = true, /* of most in the window nobody asks for it */
                         },
                         &s->result);
 }
@@ -585,9 +598,14 @@ static int put_in_order(struct seek *s, struct plan *p, const struct seek_reques
     if (r == 0 && !somewhere)
         r = mark_areas(s, best, n, &area);
     if (r == 0 && area) {
-        /* Once more, with the area's organisations before others that have the same words. */
+        /* Once more, with the area's organisations before others that have the same words. Counts stay what they are. */
+        const struct search_result before = s->result;
+        struct seek_request again = *request;
+        again.counts = false;
         add_boost(p, COLUMN_CARE_AREA, area, OF_THE_AREA);
-        r = ask(s, p, request, true);
+        r = ask(s, p, &again, true);
+        s->result.counts = before.counts;
+        s->result.n_counts = before.n_counts;
         if (r == 0)
             best = take_best(s, &n);
         area = NULL;
@@ -635,5 +653,7 @@ int seek(const struct query_in *in, const struct seek_request *request, struct s
     ret->n_hits = ret->result.n_hits - skip;
     if (ret->n_hits > request->limit)
         ret->n_hits = request->limit;
-    return 0;
+    for (size_t i = 0; i < ret->n_hits && r == 0; i++)
+        r = search_key(in->state, in->arena, &ret->hits[i]);
+    return r;
 }

@@ -1,8 +1,10 @@
 /* postings_fuzz.c - chunks of postings: arbitrary bytes never lead astray, what is read ascends and is the same when it was written
  * and read again, and a change does to a chunk what it does to a plain array. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bits.h"
 #include "common/search_internal.h"
 
 enum { POSTINGS = 4096 };
@@ -13,6 +15,29 @@ static void check(bool holds)
 {
     if (!holds)
         abort();
+}
+
+/* Marking a chunk and looking its impacts up says what reading it said. */
+static void mark(const struct chunk *c, const struct posting *postings)
+{
+    static uint64_t bits[1024];
+    const uint32_t past = ARRAY_LEN(bits) * 64;
+    struct impacts impacts;
+    uint32_t n = 0;
+
+    memset(bits, 0, sizeof(bits));
+    if (postings[c->n - 1].doc >= past) {
+        check(c->first >= past || postings_mark(c, past, bits) == -EBADMSG);
+        return;
+    }
+    check(postings_mark(c, past, bits) == 0 && impacts_begin(&impacts, c));
+    for (uint32_t i = 0; i < ARRAY_LEN(bits); i++)
+        n += bits_count(bits[i]);
+    check(n == c->n);
+    for (uint32_t i = 0; i < n; i++) {
+        check(bits[postings[i].doc / 64] >> postings[i].doc % 64 & 1);
+        check(c->bits_len == 0 || impacts_at(&impacts, postings[i].doc) == postings[i].impact);
+    }
 }
 
 static void read_back(uint32_t first, const uint8_t *data, size_t len)
@@ -28,7 +53,7 @@ static void read_back(uint32_t first, const uint8_t *data, size_t len)
     postings_seal(first, sealed, len);
     if (!postings_head(first, sealed, len, &c))
         return;
-    check(c.n <= len);
+    check(c.n <= len * 8);
     if (c.n > POSTINGS || postings_read(&c, postings) < 0)
         return;
     check(postings[0].doc == first);
@@ -36,6 +61,7 @@ static void read_back(uint32_t first, const uint8_t *data, size_t len)
         check(postings[i].impact > 0 && postings[i].impact <= c.largest);
         check(i == 0 || postings[i].doc > postings[i - 1].doc);
     }
+    mark(&c, postings);
     uint32_t n = c.n;
     size_t written = postings_write(postings, n, bytes);
     check(written <= len); /* the most frequent impact may have been another */
