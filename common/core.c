@@ -495,6 +495,11 @@ void query_answer_stored(const struct query_in *in, struct slice packed)
     in->pieces->whole = packed;
 }
 
+void query_answer_packed(const struct query_in *in, struct slice response)
+{
+    in->pieces->fields = response;
+}
+
 void core_query(struct core *c, const struct method *m, const struct rd *state,
                 struct arena *scratch, int64_t now_ms, struct service *service,
                 struct core_call *call)

@@ -79,6 +79,8 @@ struct query_in {
 /* Answers with a stored message, as the response's field 1, which the response itself leaves out. The bytes go from the snapshot
  * into the reply, neither unpacked nor packed again. */
 void query_answer_stored(const struct query_in *in, struct slice packed);
+/* Answers with a whole response that was packed before, in the arena; the response itself stays empty. */
+void query_answer_packed(const struct query_in *in, struct slice response);
 
 /* What becomes of the caller's session with the reply of a method with the option `origin`. */
 struct session_change {

@@ -73,6 +73,8 @@ void rd_end(struct rd *rd);
 /* A snapshot may serve several calls: gives it the arena that the next call's messages go to. */
 void rd_set_arena(struct rd *rd, struct arena *arena);
 struct arena *rd_arena(const struct rd *rd);
+/* The number of the last commit that the snapshot sees. After a commit that failed another one may get the same. */
+uint64_t rd_commit(const struct rd *rd);
 
 /* Looks up. 0 and the message in *ret (pass the address of a typed pointer); -ENOENT; -EBADMSG: the bytes are not such
  * a message; -ENOMEM: arena at its cap; -EOVERFLOW: key too long. */

@@ -66,6 +66,11 @@ struct arena *rd_arena(const struct rd *rd)
     return rd->arena;
 }
 
+uint64_t rd_commit(const struct rd *rd)
+{
+    return mdb_txn_id(rd->txn);
+}
+
 /* The same table declared in two places has two addresses: then its name decides. */
 static int dbi_by_name(const struct store *s, const struct table *t, MDB_dbi *ret)
 {

@@ -192,7 +192,7 @@ size_t wire_pieces_len(const struct wire_pieces *pieces)
 {
     size_t whole = pieces->whole.data ? message_len(pieces->whole.len) : 0;
 
-    return whole + pieces->n + pieces->bytes; /* a tag of one byte each */
+    return whole + pieces->fields.len + pieces->n + pieces->bytes; /* a tag of one byte each */
 }
 
 uint8_t *wire_put_pieces(uint8_t *to, const struct wire_pieces *pieces)
@@ -202,6 +202,9 @@ uint8_t *wire_put_pieces(uint8_t *to, const struct wire_pieces *pieces)
         memcpy(to, pieces->whole.data, pieces->whole.len);
         to += pieces->whole.len;
     }
+    if (pieces->fields.len > 0)
+        memcpy(to, pieces->fields.data, pieces->fields.len);
+    to += pieces->fields.len;
     for (size_t i = 0; i < pieces->n; i++) {
         *to++ = 1 << 3 | PACKED_LEN;
         memcpy(to, pieces->counted[i].data, pieces->counted[i].len);

@@ -33,6 +33,7 @@ struct wire_pieces {
     size_t n, bytes; /* `bytes`: of all together */
     struct slice
         whole; /* instead: the one message of a field 1 that is not repeated, without its length; data NULL: none */
+    struct slice fields; /* instead: any fields, as they were packed before */
 };
 /* Bytes they take as fields. */
 size_t wire_pieces_len(const struct wire_pieces *pieces);

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/pack.h"
 #include "services/directory/answer.h"
+#include "services/directory/answers.h"
 #include "services/directory/searches.h"
 
 enum {
@@ -286,20 +288,24 @@ static int make_meanings(const struct seek *s, SearchDirectoryResponse *res)
 /* ---- all together ---- */
 
 /* Counts what is typed into the box, not how its answer is leafed through or narrowed; and never a crisis. A guess is no find. */
-static void count(const struct seek *s, const SearchDirectoryRequest *req,
-                  const SearchDirectoryResponse *res)
+static void say_what_counts(const struct seek *s, const SearchDirectoryRequest *req,
+                            const SearchDirectoryResponse *res, struct kept_answer *ret)
 {
     bool narrowed = req->filter && protobuf_c_message_get_packed_size(&req->filter->base) > 0;
-    if (res->crisis || req->offset > 0 || narrowed || req->n_plain_words > 0)
-        return;
-    uint64_t found = s->result.n_corrections > 0 ? 0 : s->result.total;
-    searches_count(s->in->arena, s->text, s->len, found, s->in->now_ms);
+    ret->counts = !res->crisis && req->offset == 0 && !narrowed && req->n_plain_words == 0;
+    ret->found = s->result.n_corrections > 0 ? 0 : s->result.total;
 }
 
-int directory_search_directory(const struct query_in *in, const SearchDirectoryRequest *req,
-                               SearchDirectoryResponse *res, struct status *status)
+static void count(const struct query_in *in, const SearchDirectoryRequest *req,
+                  const struct kept_answer *answer)
 {
-    (void)status; /* whatever the query is, it is answered */
+    if (answer->counts)
+        searches_count(in->arena, req->query, strlen(req->query), answer->found, in->now_ms);
+}
+
+static int make_answer(const struct query_in *in, const SearchDirectoryRequest *req,
+                       SearchDirectoryResponse *res, struct kept_answer *ret)
+{
     struct query_in as = *in;
     struct seek s;
 
@@ -318,7 +324,7 @@ int directory_search_directory(const struct query_in *in, const SearchDirectoryR
                  &s);
     if (r < 0)
         return r;
-    count(&s, req, res);
+    say_what_counts(&s, req, res, ret);
     res->total = s.result.total;
     res->total_is_a_minimum = s.result.cut;
     r = answer_hits(&s, &res->hits, &res->n_hits);
@@ -333,4 +339,37 @@ int directory_search_directory(const struct query_in *in, const SearchDirectoryR
     if (r == 0 && req->offset == 0 && search_needs_help(&s, res))
         r = search_help(&s, req, res);
     return r;
+}
+
+/* Keeps the answer for who asks the same, unless it is to somebody in need. */
+static void keep(const struct query_in *in, const struct answer_key *key,
+                 SearchDirectoryResponse *res, struct kept_answer *answer)
+{
+    if (res->crisis || !pack_in(in->arena, &res->base, ANSWERS_BYTES, &answer->packed))
+        return;
+    answers_keep(key, answer);
+    *res = (SearchDirectoryResponse)SEARCH_DIRECTORY_RESPONSE_INIT;
+    query_answer_packed(in, answer->packed);
+}
+
+int directory_search_directory(const struct query_in *in, const SearchDirectoryRequest *req,
+                               SearchDirectoryResponse *res, struct status *status)
+{
+    (void)status; /* whatever the query is, it is answered */
+    struct answer_key key;
+    struct kept_answer answer;
+
+    bool may_keep = answers_key(in, &req->base, &key);
+    if (may_keep && answers_find(&key, in->arena, &answer)) {
+        count(in, req, &answer);
+        query_answer_packed(in, answer.packed);
+        return 0;
+    }
+    int r = make_answer(in, req, res, &answer);
+    if (r < 0)
+        return r;
+    count(in, req, &answer);
+    if (may_keep)
+        keep(in, &key, res, &answer);
+    return 0;
 }

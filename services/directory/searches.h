@@ -9,7 +9,7 @@
  * count at all: e-mail addresses, five digits or more (telephone and personal identity numbers), long texts. Nor do words of a
  * crisis, nor type-ahead: the callers see to that.
  *
- * This is the one thing the directory remembers outside its store. All functions may be called by any thread. */
+ * Beside this the directory remembers only answers (answers.h) outside its store. All functions may be called by any thread. */
 #pragma once
 #include "services/directory/tables.h"
 
