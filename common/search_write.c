@@ -19,8 +19,8 @@ static bool is_fresh(struct wr *wr, const struct table *t)
 struct bench {
     struct posting *changes, *old, *merged;
     size_t room_changes, room_old, room_merged;
-    uint8_t *bytes, *old_bytes;
-    size_t room_bytes, room_old_bytes;
+    uint8_t *bytes;
+    size_t room_bytes;
     bool fresh; /* the table was empty */
 };
 
@@ -30,7 +30,6 @@ static void bench_free(struct bench *w)
     free(w->old);
     free(w->merged);
     free(w->bytes);
-    free(w->old_bytes);
 }
 
 static bool at_least(struct wr *wr, void *array, size_t *room, size_t n, size_t size)
@@ -104,9 +103,8 @@ static size_t take_changes(struct wr *wr, const struct batch *b, const struct ch
 struct stretch {
     uint32_t firsts[2]; /* the keys of the chunks it came from */
     size_t n_firsts;
-    size_t n;         /* postings, in bench.old */
-    size_t len_bytes; /* of its one chunk, in bench.old_bytes */
-    bool ends;        /* another chunk follows, at */
+    size_t n;  /* postings, in bench.old */
+    bool ends; /* another chunk follows, at */
     uint32_t next;
 };
 
@@ -131,8 +129,7 @@ static int stretch_prepend(struct wr *wr, struct bench *w, struct stretch *st, u
 
     if (!postings_head(first, bytes.data, bytes.len, &c))
         return -EBADMSG;
-    if (!at_least(wr, &w->old, &w->room_old, st->n + c.n, sizeof(struct posting)) ||
-        !at_least(wr, &w->old_bytes, &w->room_old_bytes, bytes.len, 1))
+    if (!at_least(wr, &w->old, &w->room_old, st->n + c.n, sizeof(struct posting)))
         return -ENOMEM;
     memmove(w->old + c.n, w->old, st->n * sizeof(struct posting));
     int r = postings_read(&c, w->old);
@@ -140,8 +137,6 @@ static int stretch_prepend(struct wr *wr, struct bench *w, struct stretch *st, u
         return r;
     st->firsts[st->n_firsts++] = first;
     st->n += c.n;
-    memcpy(w->old_bytes, bytes.data, bytes.len);
-    st->len_bytes = bytes.len;
     return 0;
 }
 
@@ -210,9 +205,6 @@ static int stretch_write(struct wr *wr, const struct name *name, struct bench *w
         size_t len_bytes = postings_write(w->merged + i, len, w->bytes);
         for (size_t j = 0; j < st->n_firsts; j++)
             kept[j] = kept[j] || st->firsts[j] == first;
-        if (st->n_firsts == 1 && st->firsts[0] == first && len_bytes == st->len_bytes &&
-            memcmp(w->bytes, w->old_bytes, len_bytes) == 0)
-            continue;
         key_with(name, first, &k);
         if (w->fresh)
             wr_append_bytes(wr, &T_SEARCH_TERM, &k, w->bytes, len_bytes);
@@ -225,6 +217,22 @@ static int stretch_write(struct wr *wr, const struct name *name, struct bench *w
             wr_delete(wr, &T_SEARCH_TERM, &k);
     }
     return wr_status(wr);
+}
+
+/* Whether the stretch is already as the changes would make it: an edit leaves most words of a text as they were. */
+static bool changes_nothing(const struct bench *w, const struct stretch *st,
+                            const struct posting *changes, size_t n)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        while (at < st->n && w->old[at].doc < changes[i].doc)
+            at++;
+        bool there = at < st->n && w->old[at].doc == changes[i].doc;
+        if (changes[i].impact != (there ? w->old[at].impact : 0))
+            return false;
+    }
+    return true;
 }
 
 /* Folds into one stretch those of the changes that fall into it. */
@@ -240,6 +248,8 @@ static int change_stretch(struct wr *wr, const struct name *name, struct bench *
     while (used < n_changes && (!st.ends || changes[used].doc < st.next))
         used++;
     *ret_used = used;
+    if (changes_nothing(w, &st, changes, used))
+        return 0;
     if (!at_least(wr, &w->merged, &w->room_merged, st.n + used, sizeof(struct posting)))
         return -ENOMEM;
     size_t n = postings_change(w->old, st.n, changes, used, w->merged);
