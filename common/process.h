@@ -31,6 +31,15 @@ enum {
     MAX_TIMEOUT_MS = 600000,
     DRAIN_MS = 5000,
     DEGRADED_CHARS = 256,
+    PROVEN_KEPT = 64,   /* callers */
+    PROVEN_BYTES = 254, /* of a packed caller; a longer one is hashed each time */
+};
+
+/* A caller that was proven lately, without an origin: whoever calls often is not hashed each time. */
+struct proven {
+    uint8_t proof[CALLER_PROOF_BYTES];
+    uint16_t len;
+    uint8_t caller[PROVEN_BYTES];
 };
 
 /* The replies of one turn to one peer. */
@@ -131,6 +140,7 @@ struct service {
     int64_t started_ms, drain_until_us; /* the latter 0 until SIGTERM */
     char home[PATH_MAX], store_path[PATH_MAX];
     uint8_t caller_key[CALLER_KEY_BYTES]; /* this service's */
+    struct proven proven[PROVEN_KEPT];
 };
 
 /* ---- intake.c ---- */

@@ -1,6 +1,10 @@
 /* process_testing.h - a toy service as a child process in a folder of its own, and short ways to call it over its sockets.
  * Included once by a test program, which defines TOY as the toy's short name before. */
 #pragma once
+/* Which toy: a test says so before it includes this. */
+#ifndef TOY
+#define TOY "notes"
+#endif
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
