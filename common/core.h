@@ -83,6 +83,8 @@ int core_open_vault(struct core *c, const char *home, const char *credentials,
                     struct err *err) must_check;
 /* NULL in a service without personal data. */
 struct vault *core_vault(struct core *c);
+/* Takes the vault over to the newest master key, a slice; the writer thread's. As vault_rotate(). */
+int core_rotate_vault(struct core *c, bool *ret_done, struct err *err) must_check;
 /* Whether somebody in the vault is rightly there: known to the tables, or one of the runtime's own keys. 0, -ENOENT or a failure. */
 int core_person_exists(struct core *c, struct rd *rd, int64_t now_ms,
                        const char *person) must_check;

@@ -45,6 +45,7 @@ struct core {
     char degraded[300]; /* "" when the store takes writes */
     /* Of a service with personal data (core_vault.c). */
     struct vault *vault;
+    char *home, *credentials;  /* where its master key is; the latter may be NULL */
     struct seal_key *key;      /* the writer thread's */
     struct leaving **leavings; /* what leaves the vault after the commit at hand */
     size_t n_leavings, leavings_room;

@@ -25,6 +25,7 @@
 enum {
     RECORD_TIME_MS = 5, /* field numbers of fokus.event.v1.Record */
     RECORD_VAULT_GENERATION = 8,
+    ROTATE_SLOTS = 4096, /* a slice: a few milliseconds */
 };
 
 /* ---- what an outcome takes away ---- */
@@ -232,16 +233,15 @@ static int find_recorded(struct core *c, struct last_record *ret, struct err *er
     return r < 0 ? err_set(err, -r, "the log's end cannot be read: %s", strerror(-r)) : 0;
 }
 
-static int open_vault(struct core *c, const char *home, const char *credentials, uint64_t recorded,
-                      struct err *err)
+static int open_vault(struct core *c, uint64_t recorded, struct err *err)
 {
     char path[PATH_MAX];
     struct master *master;
 
-    int r = master_vault_path(home, c->def->name, path, sizeof(path));
+    int r = master_vault_path(c->home, c->def->name, path, sizeof(path));
     if (r < 0)
         return err_set(err, -r, "the vault's path: %s", strerror(-r));
-    r = master_open(&master, home, credentials, err);
+    r = master_open(&master, c->home, c->credentials, err);
     if (r < 0)
         return r;
     const struct vault_config config = {
@@ -320,11 +320,13 @@ int core_open_vault(struct core *c, const char *home, const char *credentials, s
     if (!c->def->personal)
         return 0;
     c->key = seal_key_new();
-    if (!c->key)
+    c->home = strdup(home);
+    c->credentials = credentials ? strdup(credentials) : NULL;
+    if (!c->key || !c->home || (credentials && !c->credentials))
         return err_set(err, ENOMEM, "no memory for keys");
     int r = find_recorded(c, &last, err);
     if (r == 0)
-        r = open_vault(c, home, credentials, last.generation, err);
+        r = open_vault(c, last.generation, err);
     if (r < 0)
         return r;
     vault_stats(c->vault, &stats);
@@ -340,6 +342,18 @@ int core_open_vault(struct core *c, const char *home, const char *credentials, s
     return r;
 }
 
+int core_rotate_vault(struct core *c, bool *ret_done, struct err *err)
+{
+    struct master *master;
+
+    int r = master_open(&master, c->home, c->credentials, err);
+    if (r < 0)
+        return r;
+    r = vault_rotate(c->vault, master, ROTATE_SLOTS, ret_done, err);
+    master_close(master);
+    return r;
+}
+
 struct vault *core_vault(struct core *c)
 {
     return c->vault;
@@ -351,4 +365,6 @@ void core_vault_close(struct core *c)
     free(c->leavings);
     vault_close(c->vault);
     seal_key_free(c->key);
+    free(c->home);
+    free(c->credentials);
 }

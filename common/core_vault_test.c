@@ -525,6 +525,31 @@ static void persons_who_came_after_a_restored_store_are_erased(void **state)
     assert_int_equal(persons(f), 0);
 }
 
+/* ---- another master key ---- */
+
+static void a_rotation_goes_on_between_commands(void **state)
+{
+    struct fixture *f = *state;
+    const char *siv = registered(f, "siv@post.example");
+    struct master *master;
+    bool done = false;
+
+    assert_int_equal(core_rotate_vault(f->core, &done, &f->err), 0);
+    assert_true(done); /* there is no next key */
+    assert_int_equal(master_open(&master, f->home, NULL, &f->err), 0);
+    assert_int_equal(master_rotate(master, &f->err), 0);
+    master_close(master);
+    assert_int_equal(core_rotate_vault(f->core, &done, &f->err), 0);
+    assert_true(done); /* few slots: one slice */
+    const char *tor = registered(f, "tor@post.example");
+    assert_int_equal(master_open(&master, f->home, NULL, &f->err), 0);
+    assert_int_equal(master_rotated(master, &f->err), 0);
+    master_close(master);
+    restart(f);
+    assert_true(has_key(f, siv) && has_key(f, tor));
+    then_in_step(f);
+}
+
 #ifdef FOKUS_FAULTS
 
 /* ---- every nth failure ---- */
@@ -819,6 +844,7 @@ int main(void)
         VAULT_TEST(a_start_with_a_new_store_erases_nobody),
         VAULT_TEST(an_erasure_that_a_crash_cut_off_is_made_good),
         VAULT_TEST(persons_who_came_after_a_restored_store_are_erased),
+        VAULT_TEST(a_rotation_goes_on_between_commands),
 #ifdef FOKUS_FAULTS
         VAULT_TEST(every_allocation_may_fail),
         VAULT_TEST(every_put_may_fail),

@@ -1,9 +1,11 @@
-/* person.c - what a service holds about a person: shown to her, or erased, when the service that signs her in asks.
+/* person.c - what a service holds about a person: shown to her, or erased, when the service that signs her in asks; and its vault,
+ * shown to the operator or taken over to another master key.
  *
  * Shown is what the tables hold, as the service opens it, then every event that she caused or that is about her, found by going
  * through the log in pages. Of events, what is sealed is left out: in the log nobody opens it, the tables have it opened. */
 #include <errno.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -285,4 +287,50 @@ int runtime_erase_person(const struct decide_in *in, const ErasePersonRequest *r
     int r = in->def->erase_person ? in->def->erase_person(in, req->person, out) : 0;
     res->erased = out->n_events > 0;
     return r;
+}
+
+/* ---- the vault ---- */
+
+int runtime_get_vault(const struct query_in *in, const GetVaultRequest *req, GetVaultResponse *res,
+                      struct status *status)
+{
+    enum { SHOWN_BYTES = 4 }; /* of the master key's id, as the vault's own messages show it */
+    struct vault_stats stats;
+    char *id = arena_alloc(in->arena, 2 * SHOWN_BYTES + 1);
+
+    (void)req; /* has no fields */
+    (void)status;
+    if (!id)
+        return -ENOMEM;
+    if (!in->vault)
+        return 0;
+    vault_stats(in->vault, &stats);
+    res->personal = true;
+    res->persons = stats.persons;
+    res->slots = stats.slots;
+    res->damaged = stats.damaged;
+    res->rotated = stats.rotated;
+    res->master_key = sodium_bin2hex(id, 2 * SHOWN_BYTES + 1, stats.master_id, SHOWN_BYTES);
+    if (stats.broken)
+        res->broken = "an earlier write failed; it takes changes again after a restart";
+    return 0;
+}
+
+int runtime_rotate_vault(const struct decide_in *in, const RotateVaultRequest *req,
+                         RotateVaultResponse *res, struct outcome *out)
+{
+    struct err err = { "" };
+    struct vault_stats stats;
+    bool done = true;
+
+    (void)req; /* has no fields */
+    if (in->vault && core_rotate_vault(in->core, &done, &err) < 0)
+        return outcome_refuse(out, CODE_FAILED_PRECONDITION, "%s", err.text);
+    res->done = done;
+    if (in->vault) {
+        vault_stats(in->vault, &stats);
+        res->slots = stats.slots;
+        res->rotated = done ? stats.slots : stats.rotated;
+    }
+    return 0;
 }

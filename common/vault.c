@@ -645,5 +645,6 @@ void vault_stats(struct vault *v, struct vault_stats *ret)
         .header_damaged = v->header_damaged,
         .broken = v->broken,
     };
+    memcpy(ret->master_id, v->secrets->header.master_id, sizeof(ret->master_id));
     pthread_rwlock_unlock(&v->lock);
 }

@@ -87,7 +87,8 @@ uint64_t vault_generation(struct vault *v);
 struct vault_stats {
     uint64_t persons, slots, damaged;
     uint64_t generation;
-    uint32_t rotated; /* slots taken over so far; 0 without a rotation */
+    uint32_t rotated;                   /* slots taken over so far; 0 without a rotation */
+    uint8_t master_id[MASTER_ID_BYTES]; /* of the key it lies under */
     bool
         header_damaged; /* one of its two copies was, at opening; the other is good, the next change mends it */
     bool broken; /* a write failed: no changes until it is opened anew */

@@ -70,7 +70,11 @@ static const struct command commands[] = {
       "The folder then holds data.mdb and backup.json, which says what it is and its checksum.\n",
       ctl_backup },
     { "restore", "SERVICE DIR", "put a backup in place of a stopped service's store",
-      "Checks the backup first; the old store is kept beside with a timestamp in its name.\n"
+      "Checks the backup first; the old store is kept beside with a timestamp in its name. A "
+      "vault is no\n"
+      "part of it and stays: whoever was erased since the backup stays erased, and whoever came "
+      "since is\n"
+      "erased from the vault when the service starts.\n"
       "\n"
       "  fokusctl stop directory\n"
       "  fokusctl restore directory /var/backups/directory-2026-11-21\n"
@@ -106,6 +110,28 @@ static const struct command commands[] = {
       "  fokusctl grant operator anna@example.org\n"
       "  fokusctl grant representative bo@example.org --scope nsph --reason 'Styrelsens beslut'\n",
       ctl_grant },
+    { "keys", "WHAT [FILE...]", "the master key: its state, its rotation, its escrow",
+      "Personal data lies sealed under keys in each service's vault, and the vaults under the "
+      "master key in\n"
+      "HOME/master.key. Without it nothing of that can be read again, ever: keep an escrow.\n"
+      "\n"
+      "  keys status                     which key, and how each running service's vault is\n"
+      "  keys rotate                     a new master key, while everything runs: old copies of "
+      "the "
+      "vaults\n"
+      "                                  become worthless. Doing it again goes on where it "
+      "stopped.\n"
+      "  keys pair SECRET_FILE           a pair for escrows: writes the secret half, prints the "
+      "public one\n"
+      "  keys escrow PUBLIC_KEY          prints the master key, sealed to that public key, as one "
+      "line\n"
+      "  keys recover ESCROW_FILE SECRET_FILE   writes it back to HOME/master.key, which must not "
+      "exist\n"
+      "\n"
+      "  fokusctl keys pair /media/safe/fokus.secret > fokus.public\n"
+      "  fokusctl keys escrow \"$(cat fokus.public)\" > /var/backups/fokus/master.escrow\n"
+      "  fokusctl keys rotate\n",
+      ctl_keys },
     { "stop", "[SERVICE]", "stop one service, or the whole system",
       "The rest goes on; calls to the stopped service are answered \"unavailable\".\n"
       "\n"

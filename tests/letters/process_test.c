@@ -252,6 +252,100 @@ static void a_peer_calls_as_the_house(void **state)
     peers_free(peers);
 }
 
+/* ---- the master key ---- */
+
+/* Runs fokusctl keys with up to three arguments; its exit code, what it printed in *ret. */
+static int keys(struct process *p, const char *a, const char *b, const char *c, const char **ret)
+{
+    char *text = arena_calloc(p->arena, 1, 8192);
+    int pipes[2], status;
+    size_t len = 0;
+
+    assert_non_null(text);
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)dup2(pipes[1], STDOUT_FILENO);
+        (void)dup2(pipes[1], STDERR_FILENO);
+        (void)execl("bin/fokusctl", "fokusctl", "--home", p->home, "keys", a, b, c, (char *)NULL);
+        _exit(98);
+    }
+    (void)close(pipes[1]); /* the child's */
+    for (ssize_t n; len < 8191 && (n = read(pipes[0], text + len, 8191 - len)) > 0;)
+        len += (size_t)n;
+    (void)close(pipes[0]); /* only read */
+    assert_int_equal(waitpid(child, &status, 0), child);
+    *ret = text;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static const GetVaultResponse *get_vault(struct process *p)
+{
+    GetVaultRequest req = GET_VAULT_REQUEST_INIT;
+
+    return respond(p, p->admin, RUNTIME "GetVault", &req, GET_VAULT_RESPONSE_DESCRIPTOR);
+}
+
+static void the_master_key_is_rotated_while_the_service_runs(void **state)
+{
+    struct process *p = *state;
+    const char *siv = registered(p, "siv@post.example"), *text;
+    const char *before = get_vault(p)->master_key;
+
+    assert_int_equal(get_vault(p)->persons, 1);
+    if (keys(p, "rotate", NULL, NULL, &text) != 0)
+        fail_msg("%s", text);
+    const char *after = get_vault(p)->master_key;
+    assert_string_not_equal(before, after);
+    assert_non_null(strstr(text, after));
+    assert_int_equal(getting(p, siv), CODE_OK);
+    assert_int_equal(keys(p, "status", NULL, NULL, &text), 0);
+    assert_non_null(strstr(text, after));
+    assert_non_null(strstr(text, "letters"));
+    assert_int_equal(stop(p, SIGTERM), 0);
+    disconnect(p);
+    start(p);
+    assert_int_equal(getting(p, siv), CODE_OK);
+    assert_int_equal(stop(p, SIGTERM), 0);
+    /* Its vault cannot be taken over while it does not run: the old key stays. */
+    assert_int_equal(keys(p, "rotate", NULL, NULL, &text), 1);
+    assert_non_null(strstr(text, "letters"));
+    disconnect(p);
+    start(p);
+    assert_int_equal(getting(p, siv), CODE_OK);
+    assert_int_equal(keys(p, "rotate", NULL, NULL, &text), 0);
+    assert_int_equal(getting(p, siv), CODE_OK);
+}
+
+static void a_lost_master_key_comes_back_out_of_its_escrow(void **state)
+{
+    struct process *p = *state;
+    const char *siv = registered(p, "siv@post.example"), *line, *escrow, *text;
+    char secret[100], sealed[100], master[100];
+
+    (void)snprintf(secret, sizeof(secret), "%s/secret", p->home);
+    (void)snprintf(sealed, sizeof(sealed), "%s/escrow", p->home);
+    (void)snprintf(master, sizeof(master), "%s/master.key", p->home);
+    assert_int_equal(keys(p, "pair", secret, NULL, &line), 0);
+    assert_int_equal(strlen(line), 65);
+    const char *public_key = arena_strndup(p->arena, line, 64);
+    assert_int_equal(keys(p, "escrow", public_key, NULL, &escrow), 0);
+    FILE *f = fopen(sealed, "w");
+    assert_non_null(f);
+    assert_true(fputs(escrow, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(keys(p, "recover", sealed, secret, &text), 1); /* there is a key */
+    assert_int_equal(stop(p, SIGTERM), 0);
+    assert_int_equal(unlink(master), 0);
+    if (keys(p, "recover", sealed, secret, &text) != 0)
+        fail_msg("%s", text);
+    disconnect(p);
+    start(p);
+    assert_int_equal(getting(p, siv), CODE_OK);
+    assert_int_equal(keys(p, "escrow", "abc", NULL, &text), 2);
+}
+
 /* ---- kills ---- */
 
 enum { MAX_KNOWN = 4000, TALKS = 12 };
@@ -426,6 +520,8 @@ int main(void)
         PROCESS(many_long_commands_at_once_are_all_answered),
         PROCESS(an_effect_is_carried_out_soon_and_once),
         PROCESS(a_peer_calls_as_the_house),
+        PROCESS(the_master_key_is_rotated_while_the_service_runs),
+        PROCESS(a_lost_master_key_comes_back_out_of_its_escrow),
         PROCESS(an_effect_that_failed_is_tried_again_by_the_next_process),
         PROCESS(a_kill_at_any_moment_loses_nobody_and_brings_nobody_back),
     };

@@ -504,6 +504,27 @@ TEST(an_export_of_nobody_is_empty)
     assert_int_equal(res->next, 0);
 }
 
+TEST(only_the_operator_looks_at_the_vault_and_rotates_it)
+{
+    GetVaultRequest look = GET_VAULT_REQUEST_INIT;
+    RotateVaultRequest rotate = ROTATE_VAULT_REQUEST_INIT;
+    const GetVaultResponse *res;
+
+    (void)registered("siv@post.example");
+    ask(house_caller("@accounts"), "fokus.runtime.v1.RuntimeService/GetVault", &look, &res);
+    then_refused(CODE_PERMISSION_DENIED);
+    when(house_caller("@accounts"), "fokus.runtime.v1.RuntimeService/RotateVault", &rotate);
+    then_refused(CODE_PERMISSION_DENIED);
+    ask(operator_caller(), "fokus.runtime.v1.RuntimeService/GetVault", &look, &res);
+    assert_true(res->personal);
+    assert_int_equal(res->persons, 1);
+    assert_int_equal(strlen(res->master_key), 8);
+    when(operator_caller(), "fokus.runtime.v1.RuntimeService/RotateVault", &rotate);
+    assert_true(
+        ((const RotateVaultResponse *)then_response())->done); /* under the newest already */
+    then_no_event();
+}
+
 TEST(only_the_house_exports_and_erases)
 {
     ExportPersonRequest export = EXPORT_PERSON_REQUEST_INIT;
