@@ -43,6 +43,7 @@ def system(home=None, clock=None, **environment):
     """A system that believes the test to be its proxy; ready."""
     made = support.System(home, {"FOKUS_PROXY": "127.0.0.1", **(clock.environment if clock else {}), **environment})
     made.mailbox = Mailbox(made)
+    support.wait_until("the system to be ready", lambda: ready(made))
     return made
 
 
