@@ -134,7 +134,7 @@ struct search_request {
     size_t n_count_columns;
     uint32_t limit, offset; /* together at most SEARCH_HITS_MAX */
     bool type_ahead;        /* the last word may be unfinished, unless a blank follows */
-    bool without_keys;      /* hits come without their keys: search_key() reads those that are needed */
+    bool without_keys; /* hits come without their keys: search_key() reads those that are needed */
 };
 
 struct search_hit {

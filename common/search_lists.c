@@ -242,7 +242,9 @@ struct variant {
     size_t len; /* with the zero after it */
     struct list list;
     size_t room;
-    bool exact; /* others do not count */
+    /* Who writes a word with its dots does not mean one without: "hår" is not "har". The word, if it may be such a one: it is looked up
+     * only once there is another variant. */
+    const char *dotted;
 };
 
 /* Adds what was read of a variant to the word's list. */
@@ -253,7 +255,7 @@ static int close_variant(struct lists *ls, struct variant *v, const struct key *
     bool same = v->len == own_len && memcmp(v->text, term->bytes + folded_len, own_len) == 0;
     bool without_dots = own_len == 1;
 
-    if (v->list.n == 0 || (v->exact && !same))
+    if (v->list.n == 0 || (!same && v->dotted && text_is_known(v->dotted)))
         return 0;
     v->list.percent = same ? SAME : without_dots ? DOTS_LEFT_OUT : OTHER_DOTS;
     v->list.documents = v->list.n + word->documents;
@@ -287,12 +289,12 @@ static bool begins_with(struct slice key, const struct key *prefix)
     return key.len >= prefix->len && memcmp(key.data, prefix->bytes, prefix->len) == 0;
 }
 
-/* Reads all terms with this prefix of the key, variants of one folded stem; with `exact` none but the term itself. */
+/* Reads all terms with this prefix of the key, variants of one folded stem; of a `dotted` word that is known none but the term itself. */
 static int read_variants(struct lists *ls, const struct key *term, const struct key *prefix,
-                         bool exact, struct list *ret)
+                         const char *dotted, struct list *ret)
 {
     const size_t folded_len = prefix->len;
-    struct variant v = { .exact = exact };
+    struct variant v = { .dotted = dotted };
     unsigned variants = 0;
     struct scan *s = &ls->terms;
     int r = 0;
@@ -340,9 +342,7 @@ int list_read(struct lists *ls, const char *word, struct list *ret)
     search_term_key(word, &term, &folded_len);
     prefix = term;
     prefix.len = (uint16_t)folded_len;
-    /* Who writes a word with its dots does not mean one without: "hår" is not "har". */
-    bool exact = term.len > folded_len + 1 && text_is_known(word);
-    int r = read_variants(ls, &term, &prefix, exact, ret);
+    int r = read_variants(ls, &term, &prefix, term.len > folded_len + 1 ? word : NULL, ret);
     if (r < 0 || ret->n > 0)
         return r;
     /* Without its dots a word may look like an inflection: "liden" for "lidén", which is a stem. */
@@ -350,7 +350,7 @@ int list_read(struct lists *ls, const char *word, struct list *ret)
         if ((uint8_t)*p >= 0x80)
             return 0;
     search_plain_key(word, &prefix);
-    return exact || prefix.len == folded_len ? 0 : read_variants(ls, &prefix, &prefix, false, ret);
+    return prefix.len == folded_len ? 0 : read_variants(ls, &prefix, &prefix, NULL, ret);
 }
 
 /* A word's list and its variants, to look documents up in. */

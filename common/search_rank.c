@@ -224,11 +224,11 @@ struct several {
     const uint64_t *has_by_most[SEARCH_QUERY_WORDS]; /* and their bits */
     size_t n;
     uint32_t n_bits;      /* of 64 documents each */
-    uint32_t docs[BATCH]; /* ascending, */
+    uint32_t docs[BATCH]; /* ascending; */
     size_t n_docs;
     float
-        most[BATCH]; /* what each can be worth without its share and boosts; below 0: not enough, */
-    float worth[SEARCH_QUERY_WORDS][BATCH]; /* and what it is, or can be, worth for each word */
+        most[BATCH]; /* what each can be worth, before its share and boosts; below 0: not enough; */
+    float worth[SEARCH_QUERY_WORDS][BATCH]; /* what it is, or can be, worth for each word */
 };
 
 /* What a document that has the word can be worth for it. Of a few lists their chunks tell. */
@@ -481,6 +481,7 @@ static int rank_one(struct lists *ls, const struct ranking *k, struct best *b, u
     }
     for (size_t i = 0; i < g->n && r == 0; i++)
         r = rank_list(ls, b, &g->lists[i], buffer);
+    b->held = NULL;
     return r;
 }
 

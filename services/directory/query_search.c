@@ -1,12 +1,13 @@
 /* query_search.c - the search as a visitor sees it: hits with what of them fits, counts, what the query was taken to mean, and help
  * when there is nothing. What answers, and in which order, is decided in seek.c.
  *
- * Nothing of a query is kept or logged here but its count in memory (searches.h). */
+ * Nothing of a query is kept or logged here but, in memory, its count (searches.h) and its answer (answers.h). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/pack.h"
+#include "common/packed.h"
 #include "services/directory/answer.h"
 #include "services/directory/answers.h"
 #include "services/directory/searches.h"
@@ -35,21 +36,32 @@ static char *constant_name(const ProtobufCEnumDescriptor *type, const char *numb
     return v ? (char *)v->name : "";
 }
 
-/* What the directory calls the region or the area; "" when it does not know it. */
+enum { FIELD_NAME = 2, FIELD_NAME_EN = 3 }; /* of CareArea; a Region has the first */
+
+/* What the directory calls the region or the area; "" when it does not know it. An answer has dozens of them, so the name alone is
+ * taken out of the stored bytes. */
 static int look_up_name(const struct seek *s, const struct counted *c, const char *value,
                         char **ret)
 {
-    void *entry;
-    int r = rd_get(s->in->state, c->table, KEY_TEXT(value), &entry);
+    struct packed_field field = { 0 };
+    struct slice stored;
+    char *sv = "", *en = "";
+    int r = rd_get_bytes(s->in->state, c->table, KEY_TEXT(value), &stored);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    if (c->table == &T_REGION) {
-        *ret = ((Region *)entry)->name;
-    } else {
-        CareArea *area = entry;
-        *ret = answer_name(s, area->name_sv, area->name_en);
+    while ((r = packed_take(&stored, &field)) > 0) {
+        bool english = field.number == FIELD_NAME_EN && c->table == &T_CARE_AREA;
+        if (field.number != FIELD_NAME && !english)
+            continue;
+        if (field.type != PACKED_LEN)
+            return -EBADMSG;
+        char *text = arena_strndup(s->in->arena, (const char *)field.data, field.len);
+        if (!text)
+            return -ENOMEM;
+        *(english ? &en : &sv) = text;
     }
-    return 0;
+    *ret = answer_name(s, sv, en);
+    return r;
 }
 
 /* One value's count. What has no place at all is in no cell: `*ret` stays NULL. */
