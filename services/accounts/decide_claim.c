@@ -74,7 +74,7 @@ int accounts_claim_organisation(const struct decide_in *in, const ClaimOrganisat
         return 0;
     if (req->kind != CLAIM_KIND_MANDATE && req->kind != CLAIM_KIND_OWN_RIGHT)
         return outcome_violation(out, "kind", "must say in which capacity");
-    int r = caller_person(in->state, &in->caller, &row, &out->status);
+    int r = caller_person(&SEALING(in), in->state, in->caller.id, &row, &out->status);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     r = look_through_claims(in, req, &open, &same);
@@ -158,7 +158,10 @@ static int close_claim(const struct decide_in *in, struct outcome *out, uint64_t
     if (!came_in_person(in, out) || !role_is_for_another(&in->caller, claim->person, out) ||
         !is_open(claim, state, number, out))
         return 0;
-    r = person_find(in->state, claim->person, &row);
+    r = person_there(&SEALING(in), in->state, claim->person, &row);
+    if (r == -ENOENT)
+        return outcome_refuse(out, CODE_FAILED_PRECONDITION,
+                              "whoever made claim %" PRIu64 " has erased her account", number);
     if (r == 0)
         r = claim_record(in->arena, number, &record);
     if (r == 0)

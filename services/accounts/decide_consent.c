@@ -191,7 +191,7 @@ int accounts_give_consent(const struct decide_in *in, const GiveConsentRequest *
     if (req->version != newest)
         return outcome_refuse(out, CODE_FAILED_PRECONDITION,
                               "version: the newest is %u: read it first", newest);
-    r = caller_person(in->state, &in->caller, &row, &out->status);
+    r = caller_person(&SEALING(in), in->state, in->caller.id, &row, &out->status);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     r = consent_find(in->state, in->caller.id, req->purpose, &before, &sequence);

@@ -138,7 +138,7 @@ int accounts_make_api_key(const struct decide_in *in, const MakeApiKeyRequest *r
     size_t n = 0;
     if (!came_in_person(in, out) || !check_services(req, out))
         return 0;
-    int r = caller_person(in->state, &in->caller, &row, &out->status);
+    int r = caller_person(&SEALING(in), in->state, in->caller.id, &row, &out->status);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     r = keys_of(in->state, in->caller.id, &keys, &n);

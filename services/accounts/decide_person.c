@@ -65,10 +65,16 @@ int person_open(const struct decide_in *in, struct outcome *out, const Profile *
     return emit_account_opened(out, id, &event);
 }
 
-int caller_person(const struct rd *rd, const struct caller *caller, PersonRow **ret,
+int person_there(const struct sealing *s, const struct rd *rd, const char *person, PersonRow **ret)
+{
+    int r = person_find(rd, person, ret);
+    return r < 0 ? r : vault_key(s->vault, person, s->key);
+}
+
+int caller_person(const struct sealing *s, const struct rd *rd, const char *person, PersonRow **ret,
                   struct status *status)
 {
-    int r = person_find(rd, caller->id, ret);
+    int r = person_there(s, rd, person, ret);
     if (r == -ENOENT)
         (void)status_refuse(status, CODE_FAILED_PRECONDITION, /* returns 0 always */
                             "this is about one's own account, and the caller has none");
@@ -86,7 +92,7 @@ int accounts_revise_profile(const struct decide_in *in, const ReviseProfileReque
         return 0;
     if (strcmp(req->language, "sv") != 0 && strcmp(req->language, "en") != 0)
         return outcome_violation(out, "language", "must be sv or en");
-    int r = caller_person(in->state, &in->caller, &row, &out->status);
+    int r = caller_person(&SEALING(in), in->state, in->caller.id, &row, &out->status);
     if (r == 0)
         r = person_profile(&SEALING(in), in->caller.id, row, &profile);
     if (r < 0)

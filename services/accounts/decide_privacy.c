@@ -49,7 +49,7 @@ int accounts_erase_account(const struct decide_in *in, const EraseAccountRequest
     if (!req->confirm)
         return outcome_violation(out, "confirm",
                                  "must be true: an account that is erased cannot be had back");
-    int r = caller_person(in->state, &in->caller, &row, &out->status);
+    int r = caller_person(&SEALING(in), in->state, in->caller.id, &row, &out->status);
     if (r == 0)
         r = person_profile(&SEALING(in), in->caller.id, row, &profile);
     if (r < 0)

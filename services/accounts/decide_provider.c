@@ -191,7 +191,10 @@ static int link_to_caller(const struct decide_in *in, struct outcome *out, const
     if (r < 0)
         return r;
     res->linked = true;
-    notice.name = (char *)(p ? oidc_provider_settings(p)->name_sv : provider);
+    bool english = strcmp(in->locale, "en") == 0;
+    notice.name = (char *)(!p        ? provider
+                           : english ? oidc_provider_settings(p)->name_en
+                                     : oidc_provider_settings(p)->name_sv);
     return mail_notice(in, out, in->caller.id, row, MAIL_KIND_PROVIDER_LINKED, &notice);
 }
 
@@ -250,7 +253,7 @@ static int arrive(const struct decide_in *in, const FinishProviderSignInRequest 
         r = open_for(in, out, req->provider, who, &lookup, &person, &fresh);
         return r < 0 ? r : start_session(in, out, person, &fresh, req, res);
     }
-    r = caller_person(in->state, &in->caller, &row, &out->status);
+    r = caller_person(&SEALING(in), in->state, in->caller.id, &row, &out->status);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     r = link_to_caller(in, out, req->provider, who, &lookup, row, res);
@@ -287,7 +290,7 @@ int accounts_unlink_provider(const struct decide_in *in, const UnlinkProviderReq
     size_t n = 0;
     if (!came_in_person(in, out))
         return 0;
-    int r = caller_person(in->state, &in->caller, &row, &out->status);
+    int r = caller_person(&SEALING(in), in->state, in->caller.id, &row, &out->status);
     if (r == 0)
         r = person_profile(&SEALING(in), in->caller.id, row, &profile);
     if (r == 0)

@@ -93,10 +93,10 @@ int role_grant(const struct decide_in *in, struct outcome *out, const char *pers
 }
 
 /* The person whom a command is about. */
-static int find_person(const struct rd *rd, const char *person, PersonRow **ret,
+static int find_person(const struct decide_in *in, const char *person, PersonRow **ret,
                        struct outcome *out)
 {
-    int r = person_find(rd, person, ret);
+    int r = person_there(&SEALING(in), in->state, person, ret);
     if (r == -ENOENT)
         (void)outcome_refuse(out, CODE_NOT_FOUND, /* returns 0 always */
                              "person: there is no account with this number");
@@ -112,7 +112,7 @@ int accounts_grant_role(const struct decide_in *in, const GrantRoleRequest *req,
         !role_is_for_another(&in->caller, req->person, out) ||
         !check_scope((int)req->role, req->scope, out))
         return 0;
-    int r = find_person(in->state, req->person, &row, out);
+    int r = find_person(in, req->person, &row, out);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     return role_grant(in, out, req->person, row, (int)req->role, req->scope, req->reason);
@@ -171,7 +171,7 @@ int accounts_withdraw_role(const struct decide_in *in, const WithdrawRoleRequest
     if (!came_in_person(in, out) ||
         (!own && !role_may_be_granted(&in->caller, (int)req->role, out)))
         return 0;
-    int r = find_person(in->state, req->person, &row, out);
+    int r = find_person(in, req->person, &row, out);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     role_key(req->person, (int)req->role, req->scope, &k);

@@ -177,7 +177,7 @@ int accounts_export_account(const struct decide_in *in, const ExportAccountReque
     const struct gathered *gathered = in->prepared;
     AccountExported event = ACCOUNT_EXPORTED_INIT;
     PersonRow *row;
-    int r = caller_person(in->state, &in->caller, &row, &out->status);
+    int r = caller_person(&SEALING(in), in->state, in->caller.id, &row, &out->status);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     res->archive = gathered->text;

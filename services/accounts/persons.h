@@ -13,8 +13,11 @@ int person_open(const struct decide_in *in, struct outcome *out, const Profile *
 /* Keyed hash of an address that is not to be written to unasked. 0 or -ENOMEM. */
 int suppression_hash(const struct sealing *s, const char *address,
                      ProtobufCBinaryData *ret) must_check;
-/* The person who calls. -ENOENT, and refused, when her account is gone. */
-int caller_person(const struct rd *rd, const struct caller *caller, PersonRow **ret,
+/* The person, if she is in the tables and in the vault. -ENOENT: she is not, or was erased since a backup that was restored was made. */
+int person_there(const struct sealing *s, const struct rd *rd, const char *person,
+                 PersonRow **ret) must_check;
+/* The same of who calls; -ENOENT is refused. */
+int caller_person(const struct sealing *s, const struct rd *rd, const char *person, PersonRow **ret,
                   struct status *status) must_check;
 /* An address in the one form in which it is kept, compared and written to (mail_address.h's key); *ret is left alone, and a violation
  * told, when it is none. Security: mail goes to the same form that is looked up, so that who gets another mailbox with the same key

@@ -180,6 +180,48 @@ TEST(an_erased_address_is_not_written_to_unasked)
     assert_true(suppressed(ANNA));
 }
 
+/* As after a backup from before the erasure was restored: her rows are there again, her key is not. */
+TEST(whose_key_is_gone_is_not_there_whatever_the_tables_say)
+{
+    struct browser b = a_browser(1), desk = a_browser(2);
+    struct caller anna = given_full_account(&b), berta = given_signed_in(&desk, BERTA);
+    struct caller editor = with_role(berta.id, FOKUS__V1__ROLE__ROLE_EDITOR);
+    const char *persons[] = { anna.id };
+    struct err err = { "" };
+    assert_int_equal(vault_erase(given_vault(), persons, 1, &err), 0);
+    assert_null(resolve(&b));
+    then_refused(CODE_UNAUTHENTICATED);
+    GetMeRequest me = GET_ME_REQUEST_INIT;
+    GetMeResponse *response;
+    ask(anna, "GetMe", &me, &response);
+    then_refused(CODE_FAILED_PRECONDITION);
+    from(&desk);
+    AcceptClaimRequest accept = ACCEPT_CLAIM_REQUEST_INIT;
+    accept.number = 1;
+    accept.reason = "Ja.";
+    when(editor, "AcceptClaim", &accept);
+    then_refused(CODE_FAILED_PRECONDITION);
+    GrantRoleRequest grant = GRANT_ROLE_REQUEST_INIT;
+    grant.person = (char *)anna.id;
+    grant.role = FOKUS__V1__ROLE__ROLE_JURY;
+    grant.scope = "runda-2026";
+    grant.reason = "Ja.";
+    when(editor, "GrantRole", &grant);
+    then_refused(CODE_NOT_FOUND);
+    ListClaimsRequest claims = LIST_CLAIMS_REQUEST_INIT;
+    ListClaimsResponse *listed;
+    ask(editor, "ListClaims", &claims, &listed);
+    assert_int_equal(listed->n_claims, 0);
+    ListRoleHoldersRequest holders = LIST_ROLE_HOLDERS_REQUEST_INIT;
+    ListRoleHoldersResponse *held;
+    holders.role = FOKUS__V1__ROLE__ROLE_EDITOR;
+    ask(editor, "ListRoleHolders", &holders, &held);
+    assert_int_equal(held->n_holders, 0);
+    assert_true(when_effects_run() > 0); /* her mails cannot be read, and are dropped */
+    b.signed_in = false;
+    assert_string_not_equal(given_signed_in(&b, ANNA).id, anna.id);
+}
+
 TEST(who_comes_back_is_another_person_and_may_be_written_to)
 {
     struct browser b = a_browser(1);

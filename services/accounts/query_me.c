@@ -19,7 +19,7 @@ int accounts_get_me(const struct query_in *in, const GetMeRequest *req, GetMeRes
     PersonRow *row;
     Profile *profile;
     size_t n = 0;
-    int r = caller_person(in->state, &in->caller, &row, status);
+    int r = caller_person(&SEALING(in), in->state, in->caller.id, &row, status);
     if (r == 0)
         r = person_profile(&SEALING(in), in->caller.id, row, &profile);
     if (r < 0)
