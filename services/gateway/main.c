@@ -23,6 +23,7 @@
 enum {
     EXIT_USAGE = 2,
     DRAIN_MS = 5000,
+    TELL_MS = 3000,
     CONNECTIONS = 2048,
     CONNECTIONS_AN_ADDRESS = 1024,
     ADMIN_CONNECTIONS = 64,
@@ -46,7 +47,8 @@ static const char HELP[] =
     "20)\n"
     "  --version, --help\n"
     "\n"
-    "Port 0 is a free one. When it listens, one line on stdout tells the addresses:\n"
+    "Port 0 is a free one. When it listens and reaches the services, one line on stdout tells the "
+    "addresses:\n"
     "  {\"http\":\"127.0.0.1:8080\",\"admin\":\"127.0.0.1:8081\"}\n";
 
 struct options {
@@ -151,6 +153,7 @@ struct process {
     struct bus *bus;
     int signals;
     int64_t drain_until_ms, next_watchdog_ms;
+    int64_t tell_by_ms; /* 0: it has told that it is ready */
 };
 
 static int soonest(int a, int b)
@@ -166,7 +169,7 @@ static int due_ms(const struct process *p, int64_t now)
 
     due = soonest(due, registry_due_ms(p->g.registry, now));
     due = soonest(due, resolver_due_ms(p->g.resolver, now));
-    if (p->g.draining)
+    if (p->g.draining || p->tell_by_ms)
         due = soonest(due, 20);
     if (notify_watchdog_ms())
         due = soonest(due, (int)(p->next_watchdog_ms > now ? p->next_watchdog_ms - now : 0));
@@ -196,6 +199,27 @@ static void keep_watchdog(struct process *p, int64_t now)
     (void)notify_send("WATCHDOG=1"); /* a lost one is made up for by the next */
 }
 
+static bool reaches_all(const struct registry *r)
+{
+    for (size_t i = 0; i < registry_count(r); i++)
+        if (!service_ready(registry_at(r, i)))
+            return false;
+    return true;
+}
+
+/* Whoever waits for us to be ready wants to call the services: it is told once they can be called. One that is away holds nobody
+ * up for long. */
+static void tell_ready(struct process *p, int64_t now)
+{
+    if (!p->tell_by_ms || (now < p->tell_by_ms && !reaches_all(p->g.registry)))
+        return;
+    p->tell_by_ms = 0;
+    printf("{\"http\":\"%s\",\"admin\":\"%s\"}\n", http_address(p->g.http),
+           http_address(p->g.admin));
+    (void)fflush(stdout);         /* whoever started us may not listen */
+    (void)notify_send("READY=1"); /* without systemd it does nothing */
+}
+
 static int run(struct process *p)
 {
     struct gateway *g = &p->g;
@@ -219,6 +243,7 @@ static int run(struct process *p)
         if (items[2].readable || http_due_ms(g->admin, now) == 0)
             http_turn(g->admin, now);
         registry_turn(g->registry, now);
+        tell_ready(p, now);
         keep_watchdog(p, now);
         if (g->draining && (http_under_way(g->http) == 0 || now >= p->drain_until_ms))
             return 0;
@@ -343,10 +368,7 @@ int main(int argc, char **argv)
     p.signals = take_signals();
     int r = p.signals < 0 ? err_set(&err, errno, "cannot take signals") : start(&p, &o, &err);
     if (r == 0) {
-        printf("{\"http\":\"%s\",\"admin\":\"%s\"}\n", http_address(p.g.http),
-               http_address(p.g.admin));
-        (void)fflush(stdout);         /* whoever started us may not listen */
-        (void)notify_send("READY=1"); /* without systemd it does nothing */
+        p.tell_by_ms = clock_ms() + TELL_MS;
         r = run(&p);
         if (r < 0)
             (void)err_set(&err, -r, "cannot wait for requests: %s", strerror(-r));
