@@ -18,7 +18,7 @@ struct rd {
     struct store *store;
     MDB_txn *txn; /* NULL for a copy, which has one of its own inside LMDB */
     struct arena *arena;
-    const struct wr *wr; /* the write transaction that this is the reading side of, or NULL */
+    struct wr *wr; /* the write transaction that this is the reading side of, or NULL */
     pthread_t thread;
     struct rd *next, *previous;
 };
@@ -27,7 +27,7 @@ struct wr {
     struct rd rd;
     int status;
     struct wr_deferred *deferred;
-    MDB_cursor *cursors[MAX_HANDLES]; /* by handle: where it was last put in a table, or NULL */
+    MDB_cursor *cursors[MAX_HANDLES]; /* by handle: where it last read or put in a table, or NULL */
 };
 
 struct slot {

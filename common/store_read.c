@@ -105,6 +105,18 @@ static void fetch(const MDB_val *value)
         __builtin_prefetch(at + i);
 }
 
+/* Within a write transaction the table's cursor looks: it often stands at the key already, since what is decided on is what
+ * changes, and a change reads again what the decision had read. */
+static int get(const struct rd *rd, MDB_dbi dbi, MDB_val *key, MDB_val *value)
+{
+    MDB_cursor **cursor = rd->wr ? &rd->wr->cursors[dbi] : NULL;
+
+    if (!cursor)
+        return mdb_get(rd->txn, dbi, key, value);
+    int rc = *cursor ? 0 : mdb_cursor_open(rd->txn, dbi, cursor);
+    return rc ? rc : mdb_cursor_get(*cursor, key, value, MDB_SET);
+}
+
 int rd_get_bytes(const struct rd *rd, const struct table *t, const struct key *k, struct slice *ret)
 {
     MDB_dbi dbi;
@@ -118,7 +130,7 @@ int rd_get_bytes(const struct rd *rd, const struct table *t, const struct key *k
     if (r < 0)
         return r;
     MDB_val key = key_val(k);
-    r = store_errno(mdb_get(rd->txn, dbi, &key, &value));
+    r = store_errno(get(rd, dbi, &key, &value));
     if (r < 0)
         return r;
     fetch(&value);

@@ -1,9 +1,9 @@
 /* store_write.c - the one write transaction: its sticky status, and how it ends.
  *
- * Every table that is put into keeps a cursor until the transaction's end. LMDB looks first whether a key belongs into the page
- * where the cursor stands, and most do, since commands put new things at the ends of tables: so it need not come down
- * from the root, at each step searching its list of changed pages. A cursor is given up before an entry is deleted, so
- * that none stands in a page that goes.
+ * Every table that is read or put into keeps a cursor until the transaction's end. LMDB looks first whether a key belongs into
+ * the page where the cursor stands, and most do, since commands put new things at the ends of tables and what was read is put
+ * next: so it need not come down from the root, at each step searching its list of changed pages. A cursor is given up before
+ * an entry is deleted, so that none stands in a page that goes.
  *
  * After a commit that failed in an unknown way the environment refuses all until store_reopen(): LMDB itself does so
  * only when it could not write its meta page, but one rule for all such failures is easier to keep right. */
