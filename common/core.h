@@ -41,6 +41,7 @@ struct core_call {
     struct arena *arena;         /* outlives the call: the reply goes here */
     void *owner;                 /* the caller's own */
     bool checked;                /* core_check() found the body good: it is not checked again */
+    const void *request;         /* of a command: its body unpacked, for one use; NULL: not yet */
     bool
         takes_pieces; /* of a query: the answer may come in pieces, which last as long as the snapshot */
     struct seal_key *

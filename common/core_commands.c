@@ -97,9 +97,13 @@ static bool decide(struct batch *b, const struct method *m, struct core_call *ca
                    struct outcome *out, bool *ret_later)
 {
     struct arena *work = b->c->work;
-    const void *request =
-        protobuf_c_message_unpack(m->request, arena_pb(work), call->body.len, call->body.data);
+    const void *request = call->request;
     void *response = core_new_message(work, m->response);
+
+    call->request = NULL; /* a decision may have worked on it: a run redone begins with the bytes */
+    if (!request)
+        request =
+            protobuf_c_message_unpack(m->request, arena_pb(work), call->body.len, call->body.data);
 
     if (!request || !response) {
         core_fail(call, arena_failed(work) ? ENOMEM : EBADMSG, "unpacking the request");

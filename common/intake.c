@@ -7,6 +7,7 @@
  * What a stranger sends is bounded here: frames, calls a frame, commands waiting, their bytes. Nobody waits for a
  * commit in this file. */
 #include <errno.h>
+#include <sched.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 enum {
     CHECK_BYTES = 64 * 1024, /* a body up to this is checked here: the writer has most to do */
+    UNPACK_BYTES = 4 * 1024, /* and up to this unpacked: an enemy's may take fifty times its size */
     SEND_BYTES = 64 * 1024,  /* a letter this long leaves before the turn ends */
     KEEP_BYTES = 64 * 1024,  /* a letter's buffer past this goes back to the system */
 };
@@ -328,6 +330,7 @@ static bool copy_slice(struct arena *arena, struct slice from, struct slice *ret
 static bool parcel_add(struct parcel *p, const struct asker *a, const struct wire_call *w,
                        int64_t now_ms)
 {
+    size_t used = arena_used(p->arena);
     struct command *c = arena_calloc(p->arena, 1, sizeof(*c));
     char *key = copy_text(p->arena, w->idempotency_key);
     if (!c || !key || !copy_slice(p->arena, a->peer, &c->peer) ||
@@ -356,12 +359,22 @@ static bool parcel_add(struct parcel *p, const struct asker *a, const struct wir
     c->call.deadline_ms = deadline_of(w, now_ms);
     c->call.arena = p->arena;
     c->call.checked = w->body.len <= CHECK_BYTES;
+    if (a->method->command && w->body.len <= UNPACK_BYTES)
+        c->call.request = protobuf_c_message_unpack(a->method->request, arena_pb(p->arena),
+                                                    w->body.len, c->call.body.data);
 
     *p->end = c;
     p->end = &c->next;
     p->n++;
-    p->bytes += w->body.len;
+    p->bytes += arena_used(p->arena) - used;
     return true;
+}
+
+/* Both ways commands travel in portions, small ones first: what is given on early is worked on while the rest follows, here, in
+ * the sockets' threads and at the peer. Large ones later: each costs a wake-up. */
+static size_t next_portion(size_t portion)
+{
+    return portion < PARCEL_COMMANDS ? portion * 2 : PARCEL_COMMANDS;
 }
 
 static void give_to_writer(struct service *s)
@@ -424,15 +437,18 @@ static void queue_command(struct service *s, const struct asker *a, const struct
     }
     if (!s->parcel)
         s->parcel = parcel_new();
+    size_t bytes = s->parcel ? s->parcel->bytes : 0;
     if (!s->parcel || !parcel_add(s->parcel, a, w, s->turn_ms)) {
         refuse(s, a, CODE_RESOURCE_EXHAUSTED,
                "The service is short of memory. Nothing was changed; try again in a moment.");
         return;
     }
     s->commands_waiting++;
-    s->bytes_waiting += w->body.len;
-    if (s->parcel->n == PARCEL_COMMANDS)
+    s->bytes_waiting += s->parcel->bytes - bytes;
+    if (s->parcel->n >= s->portion) {
         give_to_writer(s);
+        s->portion = next_portion(s->portion);
+    }
 }
 
 void intake_chore(struct service *s)
@@ -599,6 +615,7 @@ void intake_turn(struct service *s, struct door *d)
 void intake_end_turn(struct service *s)
 {
     give_to_writer(s);
+    s->portion = FIRST_PORTION;
     if (s->snapshot) {
         rd_end(s->snapshot);
         s->snapshot = NULL;
@@ -637,17 +654,19 @@ static void note_degraded(struct service *s, const char *degraded)
 
 void intake_committed(struct service *s, struct commit *c)
 {
-    size_t public_events = 0, n_unsent = 0;
+    size_t public_events = 0, n_unsent = 0, portion = FIRST_PORTION;
     bool for_gateway = false;
 
     for (const struct parcel *p = c->parcels; p; p = p->next) {
         answer_parcel(s, p);
         n_unsent += p->n;
-        if (n_unsent >= PARCEL_COMMANDS) {
+        if (n_unsent >= portion) {
             /* Whoever has the first replies can send the next calls while the others are written. */
             door_flush(s, &s->call);
             door_flush(s, &s->admin);
+            (void)sched_yield(); /* ZeroMQ's thread may wait for this processor; cannot fail */
             n_unsent = 0;
+            portion = next_portion(portion);
         }
         s->commands_waiting -= p->n;
         s->bytes_waiting -= p->bytes;

@@ -23,7 +23,8 @@ enum {
     MAX_BYTES_WAITING = 256 * 1024 * 1024,
     MAX_JOBS_WAITING = 64, /* of one thread */
     POOL_THREADS = 4,
-    PARCEL_COMMANDS = 64, /* then the writer gets them, although the turn goes on */
+    FIRST_PORTION = 16,   /* commands; then the writer gets them, although the turn goes on */
+    PARCEL_COMMANDS = 64, /* the next portion is twice as large, up to this */
     PARCEL_ARENA = 256 * 1024 * 1024,
     COMMIT_COMMANDS = 1024, /* a commit takes no further parcel once it holds so many */
     FRAMES_A_TURN = 256,    /* read from one socket before the others get their turn */
@@ -75,10 +76,10 @@ struct parcel {
     struct parcel *next;
     struct arena *arena;
     struct command *first, **end;
-    size_t n, bytes;
-    bool stop;   /* no commands: the thread shall end */
-    bool effect; /* one command, which the effects' thread waits for */
-    bool mend;   /* no commands: the writer shall rebuild damaged tables */
+    size_t n, bytes; /* that they take, of the limit on what waits */
+    bool stop;       /* no commands: the thread shall end */
+    bool effect;     /* one command, which the effects' thread waits for */
+    bool mend;       /* no commands: the writer shall rebuild damaged tables */
 };
 
 /* What the writer gives back. */
@@ -133,6 +134,7 @@ struct service {
     struct rd *snapshot;      /* begun by its first query */
     uint64_t snapshot_sequence;
     struct parcel *parcel; /* begun by its first command */
+    size_t portion;        /* commands at which the parcel is given on */
 
     size_t commands_waiting, bytes_waiting, jobs_waiting;
     uint64_t last_sequence, last_record;

@@ -669,6 +669,7 @@ int service_main(const struct service_def *def, int argc, char **argv)
     s->def = def;
     s->n_pool = pool_size(def->contract);
     s->started_ms = wall_ms();
+    s->portion = FIRST_PORTION;
 
     int r = run(s, &o, signals, &err);
     close_service(s);

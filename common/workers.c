@@ -1,15 +1,16 @@
 /* workers.c - the threads beside the loop: the writer, where commits happen, and the pool, for what takes long.
  *
  * The writer takes everything that waits, decides and commits it at once, and gives it back with its replies: whoever
- * came while a commit ran is in the next one, and whoever comes while commands are decided is still in theirs. After a large commit more callers are about to send, so it gathers a
- * little longer (measured: a quarter more commits at 64 callers, nothing lost at one).
+ * came while a commit ran is in the next one, and whoever comes while commands are decided is still in theirs. After a large
+ * commit more callers are about to send, so it stays awake for them and gathers a little longer (measured at 64
+ * callers: a quarter more commands by gathering, some more by staying awake; nothing lost at one).
  *
  * The writer also rebuilds damaged tables, before it decides what waits. */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include "common/clock.h"
@@ -17,12 +18,13 @@
 #include "common/process.h"
 
 enum {
-    GATHER_AFTER = 8, /* commands in the batch before */
+    GATHER_AFTER = 8, /* commands in a usual batch */
+    USUAL_FADES = 8,  /* by such a part with each smaller batch */
     GATHER_ROUNDS = 6,
-    GATHER_NAP_NS = 50000,
+    GATHER_US = 50,
+    LOOK_OUT_US = 400, /* mostly enough for the next command after a large commit */
     GATHER_ALL_EVERY =
-        8, /* so often it does not stop when as many are there as last time: there may be more */
-    TIMER_SLACK_NS = 1000, /* the default would double the naps */
+        8, /* so often it does not stop when as many are there as usual: there may be more */
 };
 
 struct parcel *parcel_new(void)
@@ -64,9 +66,9 @@ struct writer {
     struct service *s;
     struct id_source ids;
     struct commit *commit; /* in hand */
-    size_t last_batch;
+    size_t usual_batch;    /* the largest lately */
     unsigned n_gathered;
-    int naps_left;
+    int looks_left;
     bool stop, mend;
     struct core_call *calls[COMMIT_COMMANDS + PARCEL_COMMANDS];
 };
@@ -101,20 +103,42 @@ static bool take_waiting(struct writer *w, struct commit *c)
     return any;
 }
 
+/* Looks for what is given for so long, without sleeping: 1 when something is there, 0 when not, negative when interrupted. Whoever
+ * wants the processor goes first. */
+static int look_out(const struct writer *w, int64_t us)
+{
+    struct bus_item item = { .socket = w->s->writer_end };
+    int64_t until_us = clock_us() + us;
+    int r;
+
+    while ((r = bus_poll(&item, 1, 0)) == 0 && clock_us() < until_us)
+        (void)sched_yield(); /* cannot fail */
+    return r;
+}
+
+/* Waits until something is given. After a large batch its callers are about to send again, and each thread on the way to them and
+ * back takes longer to wake than to do its work: so the last one on this way stays awake for as long as that usually takes. */
+static int await(const struct writer *w)
+{
+    struct bus_item item = { .socket = w->s->writer_end };
+    int r = w->usual_batch < GATHER_AFTER ? 0 : look_out(w, LOOK_OUT_US);
+
+    return r ? r : bus_poll(&item, 1, -1);
+}
+
 /* The core has decided on all that were there. */
 static size_t gather_more(void *writer, size_t n)
 {
-    const struct timespec nap = { .tv_nsec = GATHER_NAP_NS };
     struct writer *w = writer;
     struct commit *c = w->commit;
 
-    if (w->last_batch < GATHER_AFTER || take_waiting(w, c))
+    if (w->usual_batch < GATHER_AFTER || take_waiting(w, c))
         return c->n;
-    /* As many callers as last time are usually all there are: nobody else is waited for. */
-    size_t enough = w->n_gathered % GATHER_ALL_EVERY ? w->last_batch : COMMIT_COMMANDS;
-    if (n < enough && n < COMMIT_COMMANDS && !w->stop && w->naps_left-- > 0) {
-        (void)nanosleep(&nap, NULL); /* a shorter nap is as good */
-        (void)take_waiting(w, c);    /* nothing: the gathering ends */
+    /* As many callers as lately are usually all there are: nobody else is waited for. */
+    size_t enough = w->n_gathered % GATHER_ALL_EVERY ? w->usual_batch : COMMIT_COMMANDS;
+    if (n < enough && n < COMMIT_COMMANDS && !w->stop && w->looks_left-- > 0) {
+        (void)look_out(w, GATHER_US); /* what is there is taken next */
+        (void)take_waiting(w, c);     /* nothing: the gathering ends */
     }
     return c->n;
 }
@@ -126,12 +150,13 @@ static void commit_batch(struct writer *w, struct commit *c)
 
     w->commit = c;
     w->n_gathered++;
-    w->naps_left = GATHER_ROUNDS;
+    w->looks_left = GATHER_ROUNDS;
     int r = core_commands(w->s->core, w->calls, c->n, wall_ms(), &w->ids, c->arena, &c->made, &err);
     if (r < 0)
         trace_log(TRACE_ERROR, "a batch of commands failed", "err", err.text, NULL);
     c->us = (uint64_t)(clock_us() - begun_us);
-    w->last_batch = c->n;
+    size_t faded = w->usual_batch - w->usual_batch / USUAL_FADES;
+    w->usual_batch = c->n > faded ? c->n : faded;
     const char *degraded = core_degraded(w->s->core);
     (void)snprintf(c->degraded, sizeof(c->degraded), "%s", degraded ? degraded : "");
 }
@@ -185,10 +210,8 @@ void *writer_run(void *service)
     struct writer w = { .s = service };
 
     core_feed(w.s->core, gather_more, &w);
-    (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0); /* longer naps are slower, not wrong */
     while (!w.stop) {
-        struct bus_item item = { .socket = w.s->writer_end };
-        if (bus_poll(&item, 1, -1) < 0)
+        if (await(&w) < 0)
             continue; /* interrupted */
         struct commit *c = commit_new();
         if (!c) {
