@@ -36,7 +36,7 @@ enum {
     PATIENTS =
         115, /* associations of patients: who is ill looks for them rather than for funds and authorities */
     DORMANT = 80,
-    TERM = 70,
+    TERM = 50,
     AREA = 130, /* what may lead to many organisations */
     IN_MUNICIPALITY = 200,
     IN_REGION = 500,
