@@ -8,7 +8,6 @@
  * commit in this file. */
 #include <errno.h>
 #include <sched.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,52 +173,14 @@ static void answer(struct service *s, const struct asker *a, const struct core_c
 
 /* ---- what a call says of itself ---- */
 
-static bool is_proven(struct service *s, const struct wire_call *w)
-{
-    bool can_keep = !w->origin.len && w->caller.len > 0 && w->caller.len <= PROVEN_BYTES &&
-                    w->proof.len == CALLER_PROOF_BYTES;
-    struct proven *kept = can_keep ? &s->proven[w->proof.data[0] % PROVEN_KEPT] : NULL;
-
-    /* Security: in constant time, as where it is made: who guesses learns nothing of a proof that is kept. */
-    if (kept && kept->len == w->caller.len &&
-        memcmp(kept->caller, w->caller.data, kept->len) == 0 &&
-        sodium_memcmp(kept->proof, w->proof.data, CALLER_PROOF_BYTES) == 0)
-        return true;
-    if (!caller_proven(s->caller_key, w->caller, w->origin, w->proof))
-        return false;
-    if (kept) {
-        kept->len = (uint16_t)w->caller.len;
-        memcpy(kept->caller, w->caller.data, kept->len);
-        memcpy(kept->proof, w->proof.data, CALLER_PROOF_BYTES);
-    }
-    return true;
-}
-
-/* Finds out who calls, and from where if the method may know it. False: refused.
- *
- * Security: whoever reaches the call socket can write any caller into the header. Only one that is proven (caller.h) is believed, and
- * one that is not is refused: taking it for an anonymous one would hide that something is wrong. */
+/* Finds out who calls. False: refused; taking an unproven caller for an anonymous one would hide that something is wrong. */
 static bool find_caller(struct service *s, struct asker *a, const struct wire_call *w)
 {
-    static const char unproven[] = "The call's caller is not proven, or no longer. Sign in again.";
-    int64_t expires_ms;
-
-    a->caller = (struct caller) { .id = "" };
-    if (a->door->admin)
-        a->caller =
-            (struct caller) { .id = "operator", .roles = UINT32_MAX, .operator_socket = true };
-    if (a->door->admin || (!w->caller.data && !w->origin.data))
+    if (caller_of_call(s, a->door, a->method, w, &a->caller, &a->origin))
         return true;
-    arena_reset(s->who);
-    if (!is_proven(s, w) || caller_read(w->caller, s->who, &a->caller, &expires_ms) < 0 ||
-        origin_read(w->origin, &a->origin) < 0 || expires_ms <= s->turn_ms ||
-        expires_ms > s->turn_ms + CALLER_MAX_PROOF_MS) {
-        refuse(s, a, CODE_UNAUTHENTICATED, unproven);
-        return false;
-    }
-    if (!a->method->origin)
-        a->origin = (struct origin) { 0 };
-    return true;
+    refuse(s, a, CODE_UNAUTHENTICATED,
+           "The call's caller is not proven, or no longer. Sign in again.");
+    return false;
 }
 
 static bool slice_is(struct slice s, const char *text)

@@ -1,5 +1,5 @@
 /* process.h - what the files of the running process share: service.c (start, loop, stop), intake.c (frames in, replies
- * out), workers.c (the writer and pool threads), effects.c (the thread for effects) and runtime.c (the methods every service has). Nobody else includes it.
+ * out), intake_caller.c (who calls), workers.c (the writer and pool threads), effects.c (the thread for effects) and runtime.c (the methods every service has). Nobody else includes it.
  *
  * Everything here belongs to the I/O thread. The other two threads get a parcel or give one back, and touch only what
  * is in it, the core, and their own end of the socket pair. */
@@ -144,6 +144,13 @@ struct service {
     uint8_t caller_key[CALLER_KEY_BYTES]; /* this service's */
     struct proven proven[PROVEN_KEPT];
 };
+
+/* ---- intake_caller.c ---- */
+
+/* Who makes the call, and from where if the method may know it; valid until the next call is looked at. False: not proven. */
+bool caller_of_call(struct service *s, const struct door *d, const struct method *m,
+                    const struct wire_call *w, struct caller *ret,
+                    struct origin *ret_origin) must_check;
 
 /* ---- intake.c ---- */
 
