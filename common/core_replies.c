@@ -186,7 +186,7 @@ static int recall_of(struct batch *b, struct core_call *call, const char *owner,
                      const uint8_t hash[LOG_HASH_BYTES])
 {
     const Fokus__Event__V1__StoredReply *stored;
-    struct slice stored_hash, stored_body;
+    struct slice stored_hash = { 0 }, stored_body = { 0 };
     struct key k = KEY_INIT;
 
     int r = rd_get(wr_rd(b->wr), &core_table_replies, reply_key(&k, owner, call->idempotency_key),

@@ -314,7 +314,7 @@ static int sweep(struct core *c, int64_t now_ms, struct err *err)
 
 int core_open_vault(struct core *c, const char *home, const char *credentials, struct err *err)
 {
-    struct last_record last;
+    struct last_record last = { 0 };
     struct vault_stats stats;
 
     if (!c->def->personal)
