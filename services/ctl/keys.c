@@ -60,7 +60,7 @@ static size_t ask_vaults(struct ctl *ctl, struct line lines[CTL_MAX_SERVICES])
                                   &lines[n].vault);
         remote_close(&r);
         if (code == 0 && lines[n].vault->personal)
-            (void)snprintf(lines[n++].service, sizeof(lines[0].service), "%s", names[i]); /* fits */
+            memcpy(lines[n++].service, names[i], sizeof(names[i])); /* as long */
     }
     return n;
 }
