@@ -357,9 +357,10 @@ static void a_closed_connection_can_be_made_anew_at_once(void **state)
     struct bus_socket *router, *dealer;
     struct err err = { "" };
 
-    /* The library takes down what belonged to a closed socket later, in a thread of its own; the new one may have its address. */
+    /* The library takes down what belonged to a closed socket later, in a thread of its own; the new one may have its address. On a busy
+     * machine that thread is far behind, and what was closed still counts among the 1,023 sockets of a context: three a round. */
     pair_of(room, &router, &dealer);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 300; i++) {
         bus_close(dealer);
         if (bus_connect(room->bus, BUS_DEALER, room->endpoint, &dealer, &err) < 0)
             fail_msg("%s", err.text);
