@@ -419,8 +419,10 @@ int vault_remove_lookup(struct vault *v, const char *person, uint8_t kind, struc
     return r == 0 ? vault_take_lookup(v, id, &lookup, err) : r;
 }
 
-/* Takes a person out of the indexes and puts her slot on the stale list, which has room. */
-static int forget_person(struct vault *v, const uint8_t person[PERSON_BYTES], struct err *err)
+/* Takes a person out of the indexes and puts her slot on the stale list, which has room. *ret_newer: the slot is newer than what the
+ * header says. */
+static int forget_person(struct vault *v, const uint8_t person[PERSON_BYTES], bool *ret_newer,
+                         struct err *err)
 {
     struct slot *s = &v->secrets->slot;
     uint32_t number;
@@ -433,15 +435,33 @@ static int forget_person(struct vault *v, const uint8_t person[PERSON_BYTES], st
     pthread_rwlock_wrlock(&v->lock);
     vault_unindex_slot(v, s, number);
     pthread_rwlock_unlock(&v->lock);
+    if (slot_generation(s) > v->secrets->header.generation)
+        *ret_newer = true;
     sodium_memzero(s, sizeof(*s));
     numbers_push(&v->stale, number);
     v->generation++;
     return 0;
 }
 
+/* Zeroes what was forgotten, durably. A newer slot may be all that shows the generation that was recorded: cut off after it was zeroed,
+ * the file would look like an older copy. So the header, durable, comes first. */
+static int zero_forgotten(struct vault *v, bool newer, struct err *err)
+{
+    int r = newer ? vault_write_header(v, err) : 0;
+
+    if (r == 0 && newer)
+        r = vault_sync_files(v, err);
+    if (r == 0)
+        r = zero_stale(v, err);
+    if (r == 0)
+        r = vault_write_header(v, err);
+    return r == 0 ? vault_sync_files(v, err) : r;
+}
+
 int vault_erase(struct vault *v, const char *const *persons, size_t n, struct err *err)
 {
     uint8_t id[PERSON_BYTES];
+    bool newer = false;
 
     int r = vault_sync(v, err);
     for (size_t i = 0; r == 0 && i < n; i++)
@@ -452,16 +472,12 @@ int vault_erase(struct vault *v, const char *const *persons, size_t n, struct er
         return r;
     for (size_t i = 0; r == 0 && i < n; i++) {
         (void)id_read(persons[i], id); /* looked at above */
-        r = forget_person(v, id, err);
+        r = forget_person(v, id, &newer, err);
     }
     if (v->stale.n == 0)
         return r;
     /* Those before one that cannot be erased are erased all the same. */
-    int done = zero_stale(v, err);
-    if (done == 0)
-        done = vault_write_header(v, err);
-    if (done == 0)
-        done = vault_sync_files(v, err);
+    int done = zero_forgotten(v, newer, err);
     return r < 0 ? r : done;
 }
 
