@@ -78,10 +78,17 @@ int core_open(struct core **ret, const struct service_def *def, const char *stor
 int core_open_scratch(struct core **ret, const struct service_def *def, const char *store_path,
                       struct err *err) must_check;
 /* Opens the vault of a service with personal data, HOME/vault/NAME.vault; nothing in others. To be called once, before the first command:
- * brings the vault in step with the log, erasing whoever is no longer in the tables. `credentials` as in master.h. Fails without
+ * brings vault and log in step. Whoever is in the tables and no longer in the vault was erased since the backup that the store was restored
+ * from: she is erased anew, with events; whoever is in the vault and not in the tables is erased from it. `credentials` as in master.h. Fails without
  * changing anything: -EKEYREJECTED, -EBADMSG, -ENOENT, -ESTALE, ... (vault.h), -EUCLEAN: the vault is older than the log's start. */
 int core_open_vault(struct core *c, const char *home, const char *credentials,
                     struct err *err) must_check;
+/* What core_open_vault() did. */
+struct core_vault_start {
+    uint64_t anew;  /* erased from the tables: not in the vault */
+    uint64_t swept; /* erased from the vault: not in the tables */
+};
+struct core_vault_start core_vault_started(const struct core *c);
 /* NULL in a service without personal data. */
 struct vault *core_vault(struct core *c);
 /* Takes the vault over to the newest master key, a slice; the writer thread's. As vault_rotate(). */

@@ -1,6 +1,5 @@
 /* core_internal.h - what core.c, core_chain.c, core_commands.c, core_record.c, core_replay.c, core_rebuild.c, core_replies.c,
- * core_vault.c and core_verify.c
- * share. Nobody else includes it. */
+ * core_restored.c, core_vault.c and core_verify.c share. Nobody else includes it. */
 #pragma once
 #include <stdatomic.h>
 
@@ -54,6 +53,7 @@ struct core {
         size_t n;
     } reply_keys;
     char vault_broken[300]; /* "", or why no command is taken until the next start */
+    struct core_vault_start vault_start;
     /* A commit of unknown outcome whose end could not be read yet: number 0 for none. */
     uint64_t pending_record;
     uint8_t pending_hash[LOG_HASH_BYTES];
@@ -144,6 +144,8 @@ int core_vault_keep_leavings(struct core *c, const struct outcome *out) must_che
 int core_vault_before_commit(struct core *c, struct err *err) must_check;
 /* After a commit, or once it is known how one ended: what leaves goes, or what was added is taken back. */
 void core_vault_after_commit(struct core *c, bool committed);
+/* At the start: erases anew whoever is in the tables and no longer in the vault (core_restored.c). -EUCLEAN, -EBADMSG: tables are damaged. */
+int core_erase_anew(struct core *c, struct err *err) must_check;
 /* A record that holds no event, but all else that a record does. */
 int core_append_nothing(struct core *c, int64_t now_ms, struct err *err) must_check;
 /* Gives the memory back and wipes the keys. */

@@ -4,10 +4,10 @@
  * commit of the events that say so. A commit has one of three ends here: it is known to have come off, known not to, or not known
  * yet, and then the vault waits as it is until the log's end was read.
  *
- * What a crash leaves is made good at the start: whoever is in the vault and not in the tables is erased. Security: that must
- * never happen because the tables are the wrong ones. Tables that cannot be read stop the sweep; a log that never recorded
- * anything of this vault, although there are persons in it, stops the start. So the first record that a log gets with a vault is
- * written before the first person can be added.
+ * What a crash leaves is made good at the start: whoever is in the vault and not in the tables is erased. (Whoever is in the tables and
+ * not in the vault comes out of a restored store: core_restored.c, before that.) Security: that must never happen because the tables
+ * are the wrong ones. Tables that cannot be read stop the sweep; a log that never recorded anything of this vault, although there are
+ * persons in it, stops the start. So the first record that a log gets with a vault is written before the first person can be added.
  *
  * When the vault cannot be written any more, nothing is committed until the service starts anew; queries go on. An erasure that
  * was committed and could not be carried out is made good by that start's sweep. */
@@ -264,12 +264,16 @@ struct sweep {
 int core_person_exists(struct core *c, struct rd *rd, int64_t now_ms, const char *person)
 {
     bool expired;
+    int r = -ENOENT;
 
     if (reply_key_is_ours(c, person, now_ms, &expired))
         return expired ? -ENOENT : 0;
-    arena_reset(c->work);
-    rd_set_arena(rd, c->work);
-    return c->def->exists(rd, person);
+    for (const struct table *const *t = c->def->slots; r == -ENOENT && *t; t++) {
+        struct key k = KEY_INIT;
+        struct slice row;
+        r = rd_get_bytes(rd, *t, key_text(&k, person), &row);
+    }
+    return r;
 }
 
 static bool is_there(void *arg, const char *person)
@@ -284,30 +288,36 @@ static bool is_there(void *arg, const char *person)
     return r != -ENOENT;
 }
 
-static int sweep_once(struct core *c, int64_t now_ms, struct err *err)
+static int sweep(struct core *c, int64_t now_ms, struct err *err)
 {
     struct sweep s = { .c = c, .now_ms = now_ms };
-    uint64_t erased;
 
     arena_reset(c->work);
     int r = rd_begin(c->store, c->work, &s.rd);
     if (r < 0)
         return err_set(err, -r, "cannot read the store: %s", strerror(-r));
-    r = vault_sweep(c->vault, is_there, &s, &erased, err);
+    r = vault_sweep(c->vault, is_there, &s, &c->vault_start.swept, err);
     rd_end(s.rd);
     if (r == 0 && s.failed < 0)
         r = err_set(err, -s.failed, "the tables do not tell who exists: %s", strerror(-s.failed));
     return r;
 }
 
-static int sweep(struct core *c, int64_t now_ms, struct err *err)
+static int bring_in_step(struct core *c, int64_t now_ms, struct err *err)
 {
-    int r = sweep_once(c, now_ms, err);
+    int r = core_erase_anew(c, err);
+
+    return r < 0 ? r : sweep(c, now_ms, err);
+}
+
+static int bring_in_step_mending(struct core *c, int64_t now_ms, struct err *err)
+{
+    int r = bring_in_step(c, now_ms, err);
 
     if (r < 0 && core_note_damage(c, -r)) {
         r = core_rebuild(c, NULL, NULL, err);
         if (r == 0)
-            r = sweep_once(c, now_ms, err);
+            r = bring_in_step(c, now_ms, err);
     }
     return r;
 }
@@ -336,7 +346,7 @@ int core_open_vault(struct core *c, const char *home, const char *credentials, s
                        " persons of whom this store's log knows nothing: "
                        "the store is missing, or another one. Put it back; nothing was erased",
                        stats.persons);
-    r = sweep(c, last.time_ms, err);
+    r = bring_in_step_mending(c, last.time_ms, err);
     if (r == 0 && last.generation == 0)
         r = core_append_nothing(c, wall_ms(), err);
     return r;
@@ -352,6 +362,11 @@ int core_rotate_vault(struct core *c, bool *ret_done, struct err *err)
     r = vault_rotate(c->vault, master, ROTATE_SLOTS, ret_done, err);
     master_close(master);
     return r;
+}
+
+struct core_vault_start core_vault_started(const struct core *c)
+{
+    return c->vault_start;
 }
 
 struct vault *core_vault(struct core *c)

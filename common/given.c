@@ -364,6 +364,17 @@ size_t then_events_of(const char *type)
     return n;
 }
 
+uint64_t then_entries(const struct table *t)
+{
+    struct rd *rd;
+
+    arena_reset(g.scratch);
+    assert_int_equal(rd_begin(core_store(g.core), g.scratch, &rd), 0);
+    uint64_t n = rd_count(rd, t);
+    rd_end(rd);
+    return n;
+}
+
 const void *then_event(size_t n, const char *type)
 {
     if (n >= g.commit.n_events) {

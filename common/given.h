@@ -89,3 +89,5 @@ size_t then_event_count(void);
 size_t then_events_of(const char *type);
 /* The last command's nth event is of this type; returns it unpacked (the service's Event message). */
 const void *then_event(size_t n, const char *type);
+/* How many entries the table has, such as those that no query shows. */
+uint64_t then_entries(const struct table *t);

@@ -193,6 +193,15 @@ static void show_progress(void *arg, uint64_t done, uint64_t total)
         trace_log(TRACE_INFO, "reading the log", "percent", text, NULL);
 }
 
+static void tell_vault_start(const char *message, uint64_t n)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)n); /* fits */
+    if (n > 0)
+        trace_log(TRACE_WARNING, message, "n", text, NULL);
+}
+
 static int open_core(struct service *s, struct err *err)
 {
     struct log_head head;
@@ -204,6 +213,9 @@ static int open_core(struct service *s, struct err *err)
         r = core_open_vault(s->core, s->home, getenv("CREDENTIALS_DIRECTORY"), err);
     if (r < 0)
         return r;
+    struct core_vault_start start = core_vault_started(s->core);
+    tell_vault_start("erased since the backup of this store, and now anew", start.anew);
+    tell_vault_start("in the vault and unknown to the store: erased from it", start.swept);
     s->scratch = arena_new(CORE_CALL_ARENA);
     s->who = arena_new(CALLER_ARENA);
     s->key = s->def->personal ? seal_key_new() : NULL;

@@ -124,7 +124,7 @@ static inline void outcome_set_session(struct outcome *out, const char *token, i
  *
  * A decision adds with vault_add() and vault_add_lookup(), at once; the runtime makes that durable before the commit, and takes
  * it back when nothing comes of it: a refusal, a failure, a decision without events. What shall go from the vault goes after the
- * commit of the decision's events, which must say so too: a crash between is made good at the next start (service_def.exists).
+ * commit of the decision's events, which must say so too: a crash between is made good at the next start (service_def.slots).
  *
  * A look-up that finds somebody of whom the tables say otherwise is left over from such a crash, or to be taken away by a
  * decision just before: it must be freed before it is added again, to whomever. */
@@ -233,14 +233,16 @@ struct service_def {
     int (*start)(const char *home, struct err *err);
     /* It keeps personal data: it has a vault, and the two fields in decide_in and query_in. */
     bool personal;
-    /* Of a service with personal data: 0 if the tables know this person; -ENOENT: no such person, or erased; else a failure. Asked
-     * at each start of everybody in the vault: whoever is not there is erased from it. */
-    int (*exists)(const struct rd *rd, const char *person);
+    /* Of a service with personal data: the tables whose keys are the ids of those in the vault, NULL-terminated, persons first. At each
+     * start whoever is in none of them is erased from the vault. Whoever is in one and not in the vault was erased since the backup
+     * that the store was restored from: she gets erase_person() again. */
+    const struct table *const *slots;
     /* Adds what the tables hold of her, opened, with export_add(); NULL: nothing but her events is shown. Somebody who is not there
      * is no failure. */
     int (*export_person)(const struct query_in *in, const char *person, struct person_export *to);
-    /* As a command that erases all that is hers: events, and outcome_erase_person() if she is in the vault. Without personal data
-     * NULL: nothing is erased. */
+    /* As a command that erases all that is hers: events, and outcome_erase_person() if she is in the vault. Her key may be gone already,
+     * as after a restore: it must not be needed. Whoever is not there is a success without events. Without personal data NULL:
+     * nothing is erased. */
     int (*erase_person)(const struct decide_in *in, const char *person, struct outcome *out);
 };
 

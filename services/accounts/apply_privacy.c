@@ -135,20 +135,26 @@ static int drop_everything(struct wr *wr, const char *person)
     return r;
 }
 
-int apply_person_erased(struct wr *wr, const struct fact *fact, const PersonErased *e)
+static void erasure_begun(struct wr *wr, const struct fact *fact, const PersonErased *e)
 {
     ErasureRow row = ERASURE_ROW_INIT;
-    SuppressedRow suppressed = SUPPRESSED_ROW_INIT;
-    SecurityRow security = SECURITY_ROW_INIT;
     struct key k;
-    int r = drop_everything(wr, e->person);
-    if (r < 0)
-        return r;
     row.sealed_pseudonym_key = e->sealed_pseudonym_key;
     row.erased_ms = row.due_ms = fact->time_ms;
     wr_put(wr, &T_ERASURE, KEY_TEXT(e->erasure), &row);
     key_at(row.due_ms, e->erasure, &k);
     wr_put_bytes(wr, &T_ERASURE_DUE, &k, "", 0);
+}
+
+int apply_person_erased(struct wr *wr, const struct fact *fact, const PersonErased *e)
+{
+    SuppressedRow suppressed = SUPPRESSED_ROW_INIT;
+    SecurityRow security = SECURITY_ROW_INIT;
+    int r = drop_everything(wr, e->person);
+    if (r < 0)
+        return r;
+    if (*e->erasure)
+        erasure_begun(wr, fact, e);
     suppressed.since_ms = fact->time_ms;
     if (e->suppression.len > 0)
         wr_put(wr, &T_SUPPRESSED, KEY_BYTES(e->suppression), &suppressed);

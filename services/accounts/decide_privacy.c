@@ -9,6 +9,7 @@
 
 #include "services/accounts/persons.h"
 #include "services/accounts/sessions.h"
+#include "services/accounts/sign_ins.h"
 
 int suppression_hash(const struct sealing *s, const char *address, ProtobufCBinaryData *ret)
 {
@@ -71,6 +72,33 @@ int accounts_erase_account(const struct decide_in *in, const EraseAccountRequest
     outcome_set_session(out, "", 0);
     return outcome_erase_person(out, in->caller.id);
 }
+
+/* ---- after a restore ---- */
+
+/* Of somebody whose key is gone, an older store knows what is not sealed. That cannot tell who she was in other services, which followed
+ * the erasure that this store has forgotten; nor what her address was, so that it is no longer suppressed. */
+int accounts_erase_person(const struct decide_in *in, const char *slot, struct outcome *out)
+{
+    PersonErased erased = PERSON_ERASED_INIT;
+    ErasureCompleted completed = ERASURE_COMPLETED_INIT;
+    int r = vault_key(in->vault, slot, in->key);
+    /* Security: no other service can erase an account. */
+    if (r == 0)
+        return outcome_refuse(out, CODE_FAILED_PRECONDITION, "an account is erased by its owner");
+    if (r != -ENOENT)
+        return r;
+    if (rd_has(in->state, &T_SIGN_IN, KEY_TEXT(slot)))
+        return sign_in_end(out, slot, SIGN_IN_END_EXPIRED, "");
+    completed.erasure = erased.person = (char *)slot;
+    if (rd_has(in->state, &T_ERASURE, KEY_TEXT(slot)))
+        return emit_erasure_completed(out, slot, &completed);
+    if (!rd_has(in->state, &T_PERSON, KEY_TEXT(slot)))
+        return 0;
+    r = callers_forget(in->state, out, slot);
+    return r < 0 ? r : emit_person_erased(out, slot, &erased);
+}
+
+/* ---- other services ---- */
 
 /* After the first attempt that did not reach every service, the second, ...; then each hour, until all have followed. */
 static const int64_t again_after_ms[] = { 15 * SECOND_MS, MINUTE_MS, 5 * MINUTE_MS,

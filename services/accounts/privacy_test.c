@@ -222,6 +222,49 @@ TEST(whose_key_is_gone_is_not_there_whatever_the_tables_say)
     assert_string_not_equal(given_signed_in(&b, ANNA).id, anna.id);
 }
 
+static void erase_anew(struct caller who, const char *slot)
+{
+    Fokus__Runtime__V1__ErasePersonRequest request = FOKUS__RUNTIME__V1__ERASE_PERSON_REQUEST__INIT;
+    request.person = (char *)slot;
+    when(who, "fokus.runtime.v1.RuntimeService/ErasePerson", &request);
+}
+
+TEST(whoever_a_restored_store_still_knows_is_erased_anew)
+{
+    struct browser b = a_browser(1), other = a_browser(2), third = a_browser(3);
+    struct caller anna = given_full_account(&b), berta = given_signed_in(&other, BERTA);
+    struct caller cilla = given_signed_in(&third, "cilla@example.se");
+    const char *sign_in = start(&b, ANNA)->sign_in;
+    from(&third);
+    erase(cilla);
+    const char *erasure = erasures()->erasures[0]->erasure;
+    const char *gone[] = { anna.id, sign_in, erasure };
+    struct err err = { "" };
+    assert_int_equal(vault_erase(given_vault(), gone, ARRAY_LEN(gone), &err), 0);
+    erase_anew(operator_caller(), anna.id);
+    assert_int_equal(then_events_of("CallerForgotten"), 2);
+    const AccountsEvent *event = then_event(2, "PersonErased");
+    assert_string_equal(event->person_erased->erasure, "");
+    assert_int_equal(then_entries(&T_ROLE) + then_entries(&T_ROLE_HOLDER), 0);
+    assert_int_equal(then_entries(&T_PERSON), 1);
+    assert_int_equal(erasures()->n_erasures, 1); /* no other: every service has followed hers */
+    erase_anew(operator_caller(), sign_in);
+    then_event(0, "SignInEnded");
+    erase_anew(operator_caller(), erasure);
+    then_event(0, "ErasureCompleted");
+    for (size_t i = 0; i < ARRAY_LEN(gone); i++) {
+        erase_anew(operator_caller(), gone[i]);
+        then_ok();
+        then_no_event();
+    }
+    /* Security: who can be read is not erased by others. */
+    erase_anew(operator_caller(), berta.id);
+    then_refused(CODE_FAILED_PRECONDITION);
+    erase_anew(house_caller("@directory"), berta.id);
+    then_refused(CODE_FAILED_PRECONDITION);
+    assert_non_null(resolve(&other));
+}
+
 TEST(who_comes_back_is_another_person_and_may_be_written_to)
 {
     struct browser b = a_browser(1);

@@ -54,6 +54,8 @@ const struct table *const accounts_tables[] = {
     &T_MAIL,         &T_MAIL_DUE,    &T_MAIL_OF,       NULL,
 };
 
+static const struct table *const slots[] = { &T_PERSON, &T_SIGN_IN, &T_ERASURE, NULL };
+
 /* Another number replays the log: to be raised with every change of the layout above or of apply. */
 enum { LAYOUT = 1 };
 
@@ -67,8 +69,9 @@ const struct service_def accounts_service = {
     .effect = &accounts_effect,
     .start = accounts_start,
     .personal = true,
-    .exists = accounts_exists,
+    .slots = slots,
     .export_person = accounts_export_person,
+    .erase_person = accounts_erase_person,
     .resolve = accounts_resolve,
 };
 
@@ -97,18 +100,6 @@ int consent_find(const struct rd *rd, const char *person, const char *purpose, C
     key_of_u64(person, *ret_sequence, &k);
     r = rd_get(rd, &T_CONSENT, &k, ret);
     return r == -ENOENT ? -EBADMSG : r;
-}
-
-int accounts_exists(const struct rd *rd, const char *slot)
-{
-    static const struct table *const slots[] = { &T_PERSON, &T_SIGN_IN, &T_ERASURE };
-    for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
-        struct slice row;
-        int r = rd_get_bytes(rd, slots[i], KEY_TEXT(slot), &row);
-        if (r != -ENOENT)
-            return r;
-    }
-    return -ENOENT;
 }
 
 void key_of(const char *owner, const char *what, struct key *ret)

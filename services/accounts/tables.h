@@ -54,11 +54,10 @@ int accounts_apply(struct wr *wr, const struct fact *fact, const void *event);
 int accounts_resolve(const struct query_in *in, const Fokus__Runtime__V1__ResolveCallerRequest *req,
                      Fokus__Runtime__V1__ResolveCallerResponse *res, struct status *status);
 int accounts_export_person(const struct query_in *in, const char *person, struct person_export *to);
+int accounts_erase_person(const struct decide_in *in, const char *slot, struct outcome *out);
 extern const struct effect accounts_effect;
 /* Reads the settings of mail and of identity providers. */
 int accounts_start(const char *home, struct err *err) must_check;
-/* Whether somebody with this slot in the vault is in the tables: a person, a sign-in, an erasure. 0, -ENOENT, or a failure. */
-int accounts_exists(const struct rd *rd, const char *slot) must_check;
 
 /* What the vault finds persons by, and what it makes keyed hashes of (vault.h). Fixed for ever: hashes stand in the log. */
 enum {

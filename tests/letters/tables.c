@@ -10,6 +10,7 @@ const struct seal_place letters_address = { "address", "" };
 const struct seal_place letters_name = { "name", "" };
 
 static const struct table *const tables[] = { &writers_table, &letters_table, &outbox_table, NULL };
+static const struct table *const slots[] = { &writers_table, NULL };
 
 /* Each letter's own, so that none can be put in another's place. */
 struct seal_place letters_text(const char *letter)
@@ -22,13 +23,6 @@ struct key *letter_key(struct key *k, const char *writer, const char *letter)
     return key_text(key_text(k, writer), letter);
 }
 
-static int writer_exists(const struct rd *rd, const char *person)
-{
-    Writer *writer;
-
-    return writer_find(rd, person, &writer);
-}
-
 const struct service_def letters_service = {
     .name = "letters",
     .schema = 1,
@@ -37,7 +31,7 @@ const struct service_def letters_service = {
     .apply = letters_apply,
     .effect = &letters_posting,
     .personal = true,
-    .exists = writer_exists,
+    .slots = slots,
     .export_person = letters_export_person,
     .erase_person = letters_erase_person,
 };
