@@ -250,8 +250,7 @@ void caller_person_id(const uint8_t pseudonym_key[CALLER_KEY_BYTES], const char 
 
     (void)crypto_generichash(id, sizeof(id), (const uint8_t *)service, strlen(service),
                              pseudonym_key, CALLER_KEY_BYTES); /* as above */
-    id[6] = (uint8_t)((id[6] & 0x0f) | 0x80);                  /* version 8 */
-    id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);                  /* variant 10 */
+    id_make_custom(id);
     id_write(id, ret);
 }
 

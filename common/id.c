@@ -120,6 +120,12 @@ bool id_read(const char *text, uint8_t ret[ID_BYTES])
     return true;
 }
 
+void id_make_custom(uint8_t id[ID_BYTES])
+{
+    id[6] = (uint8_t)((id[6] & 0x0f) | 0x80); /* version 8 */
+    id[8] = (uint8_t)((id[8] & 0x3f) | 0x80); /* variant 10 */
+}
+
 void id_write(const uint8_t id[ID_BYTES], char ret[ID_CHARS + 1])
 {
     uint64_t high, low;

@@ -21,5 +21,7 @@ enum { ID_BYTES = 16 };
 
 /* Reads a UUID in lower-case text; false, and `ret` untouched, when the text is not exactly that. */
 bool id_read(const char *text, uint8_t ret[ID_BYTES]);
+/* Makes a UUIDv8 of 16 bytes of a hash: an id that follows from something. */
+void id_make_custom(uint8_t id[ID_BYTES]);
 /* Writes it as text, and a closing NUL. */
 void id_write(const uint8_t id[ID_BYTES], char ret[ID_CHARS + 1]);

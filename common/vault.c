@@ -585,6 +585,18 @@ int vault_key(struct vault *v, const char *person, struct seal_key *ret)
     return hand_out(v, r, ret);
 }
 
+int vault_secret(struct vault *v, const char *id, struct seal_key *key,
+                 uint8_t ret[VAULT_SECRET_BYTES])
+{
+    _Static_assert((int)VAULT_SECRET_BYTES == (int)DATA_KEY_BYTES, "it lies in a data key's place");
+    int r = vault_key(v, id, key);
+
+    if (r == 0)
+        memcpy(ret, key->key, VAULT_SECRET_BYTES);
+    seal_key_wipe(key);
+    return r;
+}
+
 int vault_find(struct vault *v, uint8_t kind, struct slice value, struct seal_key *ret)
 {
     struct hashed lookup = { .kind = kind };

@@ -48,6 +48,7 @@
 enum {
     VAULT_LOOKUPS = 8, /* a person has at most */
     VAULT_HASH_BYTES = 16,
+    VAULT_SECRET_BYTES = 32,
 };
 
 struct vault;
@@ -78,6 +79,9 @@ int vault_find(struct vault *v, uint8_t kind, struct slice value, struct seal_ke
 /* The keyed hash itself: of kind (1-255, the caller's numbering) and value (already brought to one form, such as
  * lower case). For what must outlive the person: a suppression. */
 void vault_hash(struct vault *v, uint8_t kind, struct slice value, uint8_t ret[VAULT_HASH_BYTES]);
+/* What vault_add_secret() keeps there. `key` is for reading, and empty afterwards. -ENOENT as vault_key(). */
+int vault_secret(struct vault *v, const char *id, struct seal_key *key,
+                 uint8_t ret[VAULT_SECRET_BYTES]) must_check;
 /* A key of the caller's own, the same for ever in this vault, by its purpose: "pseudonym". -EINVAL: longer than 64 characters. */
 int vault_derive(struct vault *v, const char *purpose, uint8_t ret[32]) must_check;
 
@@ -106,6 +110,10 @@ struct vault_lookup {
  * -EINVAL. Durable after vault_sync(). */
 int vault_add(struct vault *v, const char *person, const struct vault_lookup *lookups, size_t n,
               struct err *err) must_check;
+/* A slot that keeps a secret of the caller's in a data key's place, where it outlives neither its erasure nor is in any backup. Nothing is to
+ * be sealed under it. Same results. */
+int vault_add_secret(struct vault *v, const char *id, const uint8_t secret[VAULT_SECRET_BYTES],
+                     struct err *err) must_check;
 /* One more value to find her by. 0 if she has it already; else as vault_add(). Durable after vault_sync(). */
 int vault_add_lookup(struct vault *v, const char *person, uint8_t kind, struct slice value,
                      struct err *err) must_check;

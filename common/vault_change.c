@@ -225,8 +225,9 @@ static int write_anew(struct vault *v, uint32_t number, struct err *err)
     return 0;
 }
 
-int vault_add(struct vault *v, const char *person, const struct vault_lookup *lookups, size_t n,
-              struct err *err)
+/* `secret` is the data key, NULL: a random one. */
+static int add(struct vault *v, const char *person, const uint8_t *secret,
+               const struct vault_lookup *lookups, size_t n, struct err *err)
 {
     struct slot *s = &v->secrets->slot;
     uint8_t id[PERSON_BYTES];
@@ -245,7 +246,10 @@ int vault_add(struct vault *v, const char *person, const struct vault_lookup *lo
         return refuse_unreadable(v, r, err);
     *s = (struct slot) { .live = 1 };
     memcpy(s->person, id, PERSON_BYTES);
-    randombytes_buf(s->key, sizeof(s->key));
+    if (secret)
+        memcpy(s->key, secret, sizeof(s->key));
+    else
+        randombytes_buf(s->key, sizeof(s->key));
     r = 0;
     for (size_t i = 0; r == 0 && i < n; i++) {
         r = hash_of(v, lookups[i].kind, lookups[i].value, &lookup, err);
@@ -264,6 +268,18 @@ int vault_add(struct vault *v, const char *person, const struct vault_lookup *lo
     }
     sodium_memzero(s, sizeof(*s));
     return r;
+}
+
+int vault_add(struct vault *v, const char *person, const struct vault_lookup *lookups, size_t n,
+              struct err *err)
+{
+    return add(v, person, NULL, lookups, n, err);
+}
+
+int vault_add_secret(struct vault *v, const char *id, const uint8_t secret[VAULT_SECRET_BYTES],
+                     struct err *err)
+{
+    return add(v, id, secret, NULL, 0, err);
 }
 
 /* Writes the writer's slot, which stood at `old` with the look-ups of `before`, anew elsewhere. */

@@ -267,6 +267,24 @@ static void hashes_and_derived_keys_are_this_vaults_own(void **state)
 
 /* ---- between vault and log ---- */
 
+static void a_secret_is_kept_as_long_as_its_slot(void **state)
+{
+    static const uint8_t secret[] = "thirty-two bytes that are secret";
+    struct vault_fixture *f = *state;
+    uint8_t kept[VAULT_SECRET_BYTES];
+
+    must(f, vault_add_secret(f->vault, person(1), secret, &f->err));
+    must(f, vault_sync(f->vault, &f->err));
+    must(f, vault_settle(f->vault, true, &f->err));
+    assert_int_equal(vault_add_secret(f->vault, person(1), secret, &f->err), -EEXIST);
+    reopen(f);
+    assert_int_equal(vault_secret(f->vault, person(1), f->key, kept), 0);
+    assert_memory_equal(kept, secret, sizeof(kept));
+    assert_string_equal(seal_key_person(f->key), "");
+    must(f, erase(f, 1));
+    assert_int_equal(vault_secret(f->vault, person(1), f->key, kept), -ENOENT);
+}
+
 static void what_did_not_commit_is_taken_back(void **state)
 {
     struct vault_fixture *f = *state;
@@ -659,6 +677,7 @@ int main(void)
         VAULT_TEST(a_person_has_only_so_many),
         VAULT_TEST(bad_input_is_refused),
         VAULT_TEST(hashes_and_derived_keys_are_this_vaults_own),
+        VAULT_TEST(a_secret_is_kept_as_long_as_its_slot),
         VAULT_TEST(what_did_not_commit_is_taken_back),
         VAULT_TEST(a_sweep_erases_whom_nobody_knows),
         VAULT_TEST(a_damaged_slot_is_named_and_nothing_overwritten),

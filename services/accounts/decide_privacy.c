@@ -1,10 +1,12 @@
 /* decide_privacy.c - the end of an account.
  *
  * One command erases the person here: her rows, and after the commit her key, so that no copy of what was sealed for her can be read
- * any more, in the log, in tables, in backups. Her ids in other services follow from her pseudonym key, which is sealed anew under a key
- * of the erasure's own until every service has followed; then that goes, too. What stays is a keyed hash of her address, so that
+ * any more, in the log, in tables, in backups. Her ids in other services follow from her pseudonym key, which the vault keeps in a slot of the
+ * erasure's own until every service has followed; then that goes, too. It is in the vault and not in the log, and its name follows
+ * from hers, so that a store from before, put back, takes the erasure up where it was. What stays is a keyed hash of her address, so that
  * nobody writes to her again unasked. */
 #include <errno.h>
+#include <sodium.h>
 #include <string.h>
 
 #include "services/accounts/persons.h"
@@ -21,22 +23,32 @@ int suppression_hash(const struct sealing *s, const char *address, ProtobufCBina
     return 0;
 }
 
-/* Her pseudonym key, from under her own key under the erasure's. */
-static int keep_pseudonym_key(const struct decide_in *in, const PersonRow *row, PersonErased *event)
+char *erasure_of(struct arena *arena, const char *person)
 {
-    const struct sealing *sealing = &SEALING(in);
+    static const char purpose[] = "fokus-accounts erasure";
+    uint8_t id[ID_BYTES];
+    char *ret = arena_alloc(arena, ID_CHARS + 1);
+    if (!ret)
+        return NULL;
+    (void)crypto_generichash(id, sizeof(id), (const uint8_t *)person, strlen(person),
+                             (const uint8_t *)purpose,
+                             sizeof(purpose) - 1); /* the sizes are right */
+    id_make_custom(id);
+    id_write(id, ret);
+    return ret;
+}
+
+/* Her pseudonym key, from under her own key into the erasure's slot. */
+static int keep_pseudonym_key(const struct decide_in *in, const PersonRow *row,
+                              const PersonErased *event)
+{
     struct slice pseudonym_key;
     struct err err;
-    int r = open_bytes(sealing, event->person, AT_PSEUDONYM_KEY, row->sealed_pseudonym_key,
+    int r = open_bytes(&SEALING(in), event->person, AT_PSEUDONYM_KEY, row->sealed_pseudonym_key,
                        &pseudonym_key);
-    if (r < 0)
-        return r;
-    id_next(in->ids, in->now_ms, event->erasure);
-    r = vault_add(in->vault, event->erasure, NULL, 0, &err);
-    if (r == 0)
-        r = seal_bytes(sealing, event->erasure, AT_PSEUDONYM_KEY, pseudonym_key,
-                       &event->sealed_pseudonym_key);
-    return r;
+    if (r == 0 && pseudonym_key.len != VAULT_SECRET_BYTES)
+        r = -EBADMSG;
+    return r < 0 ? r : vault_add_secret(in->vault, event->erasure, pseudonym_key.data, &err);
 }
 
 int accounts_erase_account(const struct decide_in *in, const EraseAccountRequest *req,
@@ -56,7 +68,7 @@ int accounts_erase_account(const struct decide_in *in, const EraseAccountRequest
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     event.person = (char *)in->caller.id;
-    event.erasure = arena_alloc(in->arena, ID_CHARS + 1);
+    event.erasure = erasure_of(in->arena, in->caller.id);
     if (!event.erasure)
         return -ENOMEM;
     r = keep_pseudonym_key(in, row, &event);
@@ -75,8 +87,9 @@ int accounts_erase_account(const struct decide_in *in, const EraseAccountRequest
 
 /* ---- after a restore ---- */
 
-/* Of somebody whose key is gone, an older store knows what is not sealed. That cannot tell who she was in other services, which followed
- * the erasure that this store has forgotten; nor what her address was, so that it is no longer suppressed. */
+/* Of somebody whose key is gone, an older store knows what is not sealed. Other services have followed the erasure that this store has
+ * forgotten, unless its slot is still in the vault: then it goes on. What her address was nobody can tell, so that it is no longer
+ * suppressed. */
 int accounts_erase_person(const struct decide_in *in, const char *slot, struct outcome *out)
 {
     PersonErased erased = PERSON_ERASED_INIT;
@@ -94,7 +107,12 @@ int accounts_erase_person(const struct decide_in *in, const char *slot, struct o
         return emit_erasure_completed(out, slot, &completed);
     if (!rd_has(in->state, &T_PERSON, KEY_TEXT(slot)))
         return 0;
-    r = callers_forget(in->state, out, slot);
+    char *erasure = erasure_of(in->arena, slot);
+    r = erasure ? vault_key(in->vault, erasure, in->key) : -ENOMEM;
+    if (r == 0)
+        erased.erasure = erasure;
+    if (r == 0 || r == -ENOENT)
+        r = callers_forget(in->state, out, slot);
     return r < 0 ? r : emit_person_erased(out, slot, &erased);
 }
 

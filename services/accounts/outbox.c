@@ -63,13 +63,25 @@ static int read_mail(const struct query_in *in, struct job *job)
     return r == -ENOENT ? 0 : r;
 }
 
+static int kept_pseudonym_key(const struct query_in *in, struct job *job)
+{
+    uint8_t *key = arena_alloc(in->arena, VAULT_SECRET_BYTES);
+    int r = key ? vault_secret(in->vault, job->erasure, in->key, key) : -ENOMEM;
+    if (r == 0)
+        job->pseudonym_key = (struct slice) { key, VAULT_SECRET_BYTES };
+    return r;
+}
+
 static int read_erasure(const struct query_in *in, struct job *job)
 {
     int r = rd_get(in->state, &T_ERASURE, KEY_TEXT(job->erasure), &job->row);
     if (r < 0)
         return r == -ENOENT ? -EBADMSG : r;
-    r = open_bytes(&SEALING(in), job->erasure, AT_PSEUDONYM_KEY, job->row->sealed_pseudonym_key,
-                   &job->pseudonym_key);
+    if (job->row->sealed_pseudonym_key.len > 0) /* begun by an older version */
+        r = open_bytes(&SEALING(in), job->erasure, AT_PSEUDONYM_KEY, job->row->sealed_pseudonym_key,
+                       &job->pseudonym_key);
+    else
+        r = kept_pseudonym_key(in, job);
     return r == -ENOENT ? 0 : r;
 }
 

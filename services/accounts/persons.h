@@ -13,6 +13,8 @@ int person_open(const struct decide_in *in, struct outcome *out, const Profile *
 /* Keyed hash of an address that is not to be written to unasked. 0 or -ENOMEM. */
 int suppression_hash(const struct sealing *s, const char *address,
                      ProtobufCBinaryData *ret) must_check;
+/* The name of her erasure: of its slot in the vault. NULL without memory. */
+char *erasure_of(struct arena *arena, const char *person) must_check;
 /* The person, if she is in the tables and in the vault. -ENOENT: she is not, or was erased since a backup that was restored was made. */
 int person_there(const struct sealing *s, const struct rd *rd, const char *person,
                  PersonRow **ret) must_check;

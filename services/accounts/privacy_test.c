@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 
+#include "services/accounts/persons.h"
 #include "services/accounts/testing.h"
 
 static void erase(struct caller who)
@@ -263,6 +264,44 @@ TEST(whoever_a_restored_store_still_knows_is_erased_anew)
     erase_anew(house_caller("@directory"), berta.id);
     then_refused(CODE_FAILED_PRECONDITION);
     assert_non_null(resolve(&other));
+}
+
+/* A store from before an erasure that not every service has followed yet: the vault knows who she was there. */
+TEST(an_erasure_that_a_restored_store_has_forgotten_goes_on)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    const char *gone[] = { anna.id };
+    uint8_t kept[VAULT_SECRET_BYTES], pseudonym_key[CALLER_KEY_BYTES];
+    struct err err = { "" };
+    memcpy(pseudonym_key, resolve(&b)->pseudonym_key.data, sizeof(pseudonym_key));
+    const char *erasure = erasure_of(test_arena, anna.id);
+    assert_non_null(erasure);
+    assert_int_equal(vault_add_secret(given_vault(), erasure, pseudonym_key, &err), 0);
+    assert_int_equal(vault_sync(given_vault(), &err), 0);
+    assert_int_equal(vault_settle(given_vault(), true, &err), 0);
+    assert_int_equal(vault_erase(given_vault(), gone, 1, &err), 0);
+    erase_anew(operator_caller(), anna.id);
+    const AccountsEvent *event = then_event(1, "PersonErased");
+    assert_string_equal(event->person_erased->erasure, erasure);
+    assert_string_equal(erasures()->erasures[0]->erasure, erasure);
+    assert_int_equal(vault_secret(given_vault(), erasure, given_key(), kept), 0);
+    assert_memory_equal(kept, pseudonym_key, sizeof(kept));
+}
+
+TEST(an_erasure_keeps_who_she_was_elsewhere_and_nothing_of_it_in_the_log)
+{
+    struct browser b = a_browser(1);
+    struct caller anna = given_signed_in(&b, ANNA);
+    uint8_t kept[VAULT_SECRET_BYTES], pseudonym_key[CALLER_KEY_BYTES];
+    memcpy(pseudonym_key, resolve(&b)->pseudonym_key.data, sizeof(pseudonym_key));
+    erase(anna);
+    const AccountsEvent *event = then_event(1, "PersonErased");
+    assert_string_equal(event->person_erased->erasure, erasure_of(test_arena, anna.id));
+    assert_int_equal(event->person_erased->sealed_pseudonym_key.len, 0);
+    assert_int_equal(vault_secret(given_vault(), event->person_erased->erasure, given_key(), kept),
+                     0);
+    assert_memory_equal(kept, pseudonym_key, sizeof(kept));
 }
 
 TEST(who_comes_back_is_another_person_and_may_be_written_to)
