@@ -446,10 +446,13 @@ static int write_description(const char *path, const struct service *s, const Ba
     buf_printf(&json,
                "{\"service\":\"%s\",\"version\":\"%s\",\"log_id\":\"%s\",\"schema\":%u,"
                "\"last_record\":%llu,\"last_sequence\":%llu,\"checksum\":\"%s\","
-               "\"size_bytes\":%llu,\"created_ms\":%lld}\n",
+               "\"size_bytes\":%llu,\"created_ms\":%lld",
                s->def->name, FOKUS_VERSION, res->log_id, res->schema,
                (unsigned long long)res->last_record, (unsigned long long)res->last_sequence,
                res->checksum, (unsigned long long)res->size_bytes, (long long)now_ms);
+    if (s->def->slots) /* for whoever restores it: which table tells of persons */
+        buf_printf(&json, ",\"persons_table\":\"%s\"", s->def->slots[0]->name);
+    buf_append_str(&json, "}\n");
     AUTO(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int r = fd < 0 ? -errno : 0;
     if (r == 0 && (json.failed || write(fd, json.data, json.len) != (ssize_t)json.len))

@@ -70,15 +70,26 @@ static const struct command commands[] = {
       "The folder then holds data.mdb and backup.json, which says what it is and its checksum.\n",
       ctl_backup },
     { "restore", "SERVICE DIR", "put a backup in place of a stopped service's store",
-      "Checks the backup first; the old store is kept beside with a timestamp in its name. A "
-      "vault is no\n"
-      "part of it and stays: whoever was erased since the backup stays erased, and whoever came "
-      "since is\n"
-      "erased from the vault when the service starts.\n"
+      "Checks the backup first. What the store holds that the backup does not is told, with how "
+      "many events\n"
+      "and persons that is, and then nothing is changed, unless --discard-newer says that it may "
+      "be "
+      "left\n"
+      "behind. The old store is kept beside with a timestamp in its name; as long as the service "
+      "was not\n"
+      "started on the backup, moving it back undoes the restore.\n"
+      "A vault is no part of a backup and stays: whoever was erased since the backup is erased "
+      "anew, "
+      "and\n"
+      "whoever came since is erased from the vault, when the service starts.\n"
+      "\n"
+      "  --discard-newer  leave behind what is newer than the backup\n"
       "\n"
       "  fokusctl stop directory\n"
       "  fokusctl restore directory /var/backups/directory-2026-11-21\n"
-      "  fokusctl start directory\n",
+      "  fokusctl restore directory /var/backups/directory-2026-11-21 --discard-newer\n"
+      "  fokusctl start directory\n"
+      "Ends with 1 when it was refused.\n",
       ctl_restore },
     { "verify", "SERVICE", "check a running service's store against its log",
       "Walks the log's hash chain, replays it into a scratch store and compares every table byte "
