@@ -190,23 +190,11 @@ static CURLcode set_bounds(CURL *curl, const struct fetch_request *q, bool local
     SET(CURLOPT_URL, q->url);
     SET(CURLOPT_PROTOCOLS_STR, local ? "http,https" : "https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_NOPROXY, "*");
-    SET(CURLOPT_NOSIGNAL, 1L);
-    /* Else a name server that keeps silent is waited for past the timeout. */
-    SET(CURLOPT_QUICK_EXIT, 1L);
     SET(CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)q->timeout_ms);
     SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)q->max_bytes);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_USERAGENT, "fokus/" FOKUS_VERSION);
-    if (q->ca_file) {
-        SET(CURLOPT_CAINFO, q->ca_file);
-        SET(CURLOPT_CAPATH, NULL); /* else the system's folder is trusted besides */
-    }
     if (q->content_type) {
         SET(CURLOPT_POSTFIELDS, (const char *)q->body.data);
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
@@ -287,7 +275,8 @@ int fetch(const struct fetch_request *request, struct fetch_answer *ret, struct 
         return err_set(err, EIO, "libcurl cannot be set up");
     int r = add_headers(&headers, request, err);
     CURL *curl = NULL;
-    if (r == 0 && (!buf_reserve(&answer.body, request->max_bytes) || !(curl = curl_easy_init())))
+    if (r == 0 &&
+        (!buf_reserve(&answer.body, request->max_bytes) || !(curl = curl_new(request->ca_file))))
         r = err_set(err, ENOMEM, "no memory for the request");
     if (r == 0 && headers && curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers))
         r = err_set(err, ENOMEM, "no memory for the request");

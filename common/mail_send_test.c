@@ -21,6 +21,7 @@
 #include "common/disk.h"
 #include "common/fault.h"
 #include "common/mail_internal.h"
+#include "common/testing_names.h"
 #include "common/testing_tree.h"
 
 static const struct mail code = {
@@ -452,6 +453,23 @@ static void nobody_listens(void **state)
     mail_transport_close(t);
 }
 
+static void a_name_that_nobody_looks_up_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct mail_report report;
+
+    f->settings.server = "smtp://mail.example";
+    f->settings.from = "fokus@fokus.example";
+    f->settings.timeout_ms = 150;
+    struct mail_transport *t = open_transport(f);
+    assert_true(testing_names_begin());
+    assert_int_equal(mail_send(t, &code, &report, NULL), 0);
+    mail_transport_close(t);
+    assert_true(testing_names_end());
+    assert_int_equal(report.result, MAIL_RETRY);
+    assert_int_equal(strncmp(report.text, "connecting: ", 12), 0);
+}
+
 /* ---- settings ---- */
 
 static void what_is_this_machine(void **state)
@@ -554,6 +572,7 @@ int main(void)
         WITH_HOME(replies),
         WITH_HOME(a_kept_connection),
         WITH_HOME(nobody_listens),
+        WITH_HOME(a_name_that_nobody_looks_up_is_not_waited_for),
         cmocka_unit_test(what_is_this_machine),
         WITH_HOME(settings),
         cmocka_unit_test(the_environment),

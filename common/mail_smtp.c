@@ -16,6 +16,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "common/curl.h"
 #include "common/mail_internal.h"
 
 enum {
@@ -149,15 +150,12 @@ bool smtp_host_is_loopback(const char *host)
 static CURL *make_handle(struct smtp *s)
 {
     const struct smtp_settings *x = &s->settings;
-    CURL *easy = curl_easy_init();
+    CURL *easy = curl_new(x->ca_file[0] ? x->ca_file : NULL);
 
     if (!easy)
         return NULL;
     curl_easy_setopt(easy, CURLOPT_URL, x->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      x->timeout_ms < CONNECT_MS ? x->timeout_ms : (long)CONNECT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, x->timeout_ms);
@@ -165,13 +163,6 @@ static CURL *make_handle(struct smtp *s)
     curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)LIFETIME_SECONDS);
     curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 1L);
     curl_easy_setopt(easy, CURLOPT_USE_SSL, (long)(x->tls ? CURLUSESSL_ALL : CURLUSESSL_NONE));
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    if (x->ca_file[0]) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, x->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    }
     if (x->user[0]) {
         curl_easy_setopt(easy, CURLOPT_USERNAME, x->user);
         curl_easy_setopt(easy, CURLOPT_PASSWORD, x->password);
