@@ -86,11 +86,13 @@ TEST(what_a_mail_says_is_nowhere_in_the_log)
 
 /* ---- wording ---- */
 
+static const char *site = "https://fokus.example";
+
 static struct mail written(MailKind kind, MailContent *content, const char *language)
 {
     struct mail mail = { .subject = NULL };
     content->language = (char *)language;
-    assert_int_equal(wording_of(test_arena, kind, content, "https://fokus.example", &mail), 0);
+    assert_int_equal(wording_of(test_arena, kind, content, site, &mail), 0);
     mail.from.address = "fokus@fokus.example";
     mail.to.address = ANNA;
     mail.id = "0190163d-8694-739b-aea5-966c26f8ad91";
@@ -121,6 +123,7 @@ TEST(the_mail_with_the_code_holds_code_and_link_in_both_languages)
     holds(mail.subject, "Din kod");
     assert_null(strstr(mail.subject, "012")); /* seen on a locked telephone */
     holds(mail.text, "\n\n012 345\n\n");
+    holds(mail.text, "webbläsare:\n");
     holds(mail.text, link);
     holds(mail.html, ">012 345<");
     holds(mail.html, "token=AbC-_\">https://fokus.example/logga-in/lank?id=");
@@ -129,6 +132,28 @@ TEST(the_mail_with_the_code_holds_code_and_link_in_both_languages)
     mail = written(MAIL_KIND_SIGN_IN, &content, "en");
     holds(mail.subject, "Your code");
     holds(mail.html, "<html lang=\"en\">");
+}
+
+TEST(without_a_site_no_mail_leads_anywhere)
+{
+    MailContent content = MAIL_CONTENT_INIT;
+    content.code = "012345";
+    content.link_token = "AbC-_";
+    site = "";
+    for (int kind = MAIL_KIND_SIGN_IN; kind <= MAIL_KIND_PROVIDER_LINKED; kind++) {
+        for (int english = 0; english < 2; english++) {
+            struct mail mail = written((MailKind)kind, &content, english ? "en" : "sv");
+            static const char *const parts[] = { "http",          "href",         "AbC-_",
+                                                 "/logga-in",     "/konto",       ":\n\nKoden",
+                                                 ":\n\nThe code", ":\n\nVänliga", ":\n\nKind" };
+            for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+                if (strstr(mail.text, parts[i]) || strstr(mail.html, parts[i]))
+                    fail_msg("\"%s\" in:\n%s", parts[i], mail.text);
+            if (kind == MAIL_KIND_SIGN_IN)
+                holds(mail.text, "\n\n012 345\n\n");
+        }
+    }
+    site = "https://fokus.example";
 }
 
 TEST(what_a_person_wrote_is_text_and_no_markup)

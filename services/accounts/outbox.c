@@ -3,11 +3,11 @@
  *
  * A mail may go out twice when the process dies between sending and recording; its Message-ID is the same then. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/mail_send.h"
 #include "common/peers.h"
+#include "common/site.h"
 #include "common/trace.h"
 #include "services/accounts/providers.h"
 #include "services/accounts/seals.h"
@@ -112,15 +112,6 @@ static int next(const struct query_in *in, void **ret_job, int64_t *ret_due_ms)
 
 /* ---- doing it ---- */
 
-/* Where people reach us; NULL without memory. */
-static const char *site(struct arena *arena)
-{
-    const char *given = getenv("FOKUS_SITE"), *http = getenv("FOKUS_HTTP");
-    if (given && *given)
-        return given;
-    return arena_printf(arena, "http://%s", http && *http ? http : "127.0.0.1:8080");
-}
-
 /* Made at the start; belongs then to the effects' thread, which sends one mail after the other over the same connection. */
 static struct mail_transport *transport;
 
@@ -150,6 +141,7 @@ static MailResult send_mail(const struct effect_in *in, const struct job *job, u
     struct mail mail = { .from = { .name = "Fokus" }, .id = job->mail, .date_ms = job->queued_ms };
     struct mail_report report = { .result = MAIL_RETRY };
     struct err err = { "" };
+    char site[SITE_MAX];
     if (!job->content)
         return MAIL_RESULT_REFUSED;
     if (open_transport(in->home, &err) < 0) {
@@ -157,8 +149,8 @@ static MailResult send_mail(const struct effect_in *in, const struct job *job, u
         return MAIL_RESULT_DEFERRED;
     }
     mail.to.address = job->content->address;
-    const char *link = site(in->arena);
-    int r = link ? wording_of(in->arena, job->kind, job->content, link, &mail) : -ENOMEM;
+    site_find(in->home, site);
+    int r = wording_of(in->arena, job->kind, job->content, site, &mail);
     if (r == 0)
         r = mail_send(transport, &mail, &report, &err);
     if (r < 0) {

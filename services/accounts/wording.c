@@ -1,6 +1,7 @@
 /* wording.c - what the mails say. All of it stands in one table: to change a word, look no further.
  *
- * A paragraph may hold {code}, {link}, {role}, {scope}, {reason}, {name} and {sessions}. What a person wrote is put in as text, never as markup.
+ * A paragraph may hold {code}, {link}, {role}, {scope}, {reason}, {name} and {sessions}; one with {link} or {sessions} is left out when
+ * nobody knows where people reach us. What a person wrote is put in as text, never as markup.
  * Security: subjects say neither who nor for what: they are seen on a locked telephone. */
 #include "services/accounts/wording.h"
 
@@ -25,14 +26,14 @@ static const struct words words[MAIL_KINDS][LANGUAGES] = {
     [MAIL_KIND_SIGN_IN] = {
         { "Din kod för att logga in på Fokus",
           { "Skriv den här koden där du började logga in:", "{code}",
-            "Eller öppna länken i samma webbläsare:", "{link}",
+            "Eller öppna länken i samma webbläsare:\n{link}",
             "Koden gäller i tio minuter och kan användas en gång. Ge den inte till någon. Vi "
             "ringer aldrig och frågar efter den.",
             "Har du inte bett om en kod? Då behöver du inte göra något. Ingen kan logga in utan "
             "koden." } },
         { "Your code to sign in to Fokus",
           { "Write this code where you began to sign in:", "{code}",
-            "Or open the link in the same browser:", "{link}",
+            "Or open the link in the same browser:\n{link}",
             "The code counts for ten minutes and can be used once. Give it to nobody. We never "
             "call and ask for it.",
             "Did you not ask for a code? Then you need do nothing. Nobody can sign in without "
@@ -42,11 +43,12 @@ static const struct words words[MAIL_KINDS][LANGUAGES] = {
         { "Ny inloggning på Fokus",
           { "Någon loggade in på ditt konto från en webbläsare som vi inte känner igen.",
             "Var det du? Då behöver du inte göra något.",
-            "Var det inte du? Logga in och avsluta den inloggningen här:", "{sessions}" } },
+            "Var det inte du? Logga in och avsluta den inloggningen.",
+            "Dina inloggningar:\n{sessions}" } },
         { "New sign-in to Fokus",
           { "Somebody signed in to your account with a browser that we do not know.",
             "Was it you? Then you need do nothing.",
-            "Was it not you? Sign in and end that session here:", "{sessions}" } },
+            "Was it not you? Sign in and end that session.", "Your sessions:\n{sessions}" } },
     },
     [MAIL_KIND_ROLE_GRANTED] = {
         { "Du har fått en uppgift på Fokus",
@@ -83,20 +85,22 @@ static const struct words words[MAIL_KINDS][LANGUAGES] = {
     [MAIL_KIND_KEY_MADE] = {
         { "En ny API-nyckel på Fokus",
           { "En API-nyckel med namnet \"{name}\" har skapats för ditt konto.",
-            "Var det inte du? Logga in, ta bort nyckeln och avsluta andra inloggningar:",
-            "{sessions}" } },
+            "Var det inte du? Logga in, ta bort nyckeln och avsluta andra inloggningar.",
+            "Dina inloggningar:\n{sessions}" } },
         { "A new API key on Fokus",
           { "An API key named \"{name}\" was made for your account.",
-            "Was it not you? Sign in, revoke the key and end other sessions:", "{sessions}" } },
+            "Was it not you? Sign in, revoke the key and end other sessions.",
+            "Your sessions:\n{sessions}" } },
     },
     [MAIL_KIND_PROVIDER_LINKED] = {
         { "Ett nytt sätt att logga in på Fokus",
           { "Du kan nu logga in på ditt konto med {name}.",
-            "Var det inte du? Logga in, ta bort det och avsluta andra inloggningar:",
-            "{sessions}" } },
+            "Var det inte du? Logga in, ta bort det och avsluta andra inloggningar.",
+            "Dina inloggningar:\n{sessions}" } },
         { "A new way to sign in to Fokus",
           { "You can now sign in to your account with {name}.",
-            "Was it not you? Sign in, remove it and end other sessions:", "{sessions}" } },
+            "Was it not you? Sign in, remove it and end other sessions.",
+            "Your sessions:\n{sessions}" } },
     },
 };
 
@@ -214,6 +218,11 @@ static void put_paragraph(struct writing *w, const char *paragraph)
     put_text(w, paragraph);
 }
 
+static bool leads_to_site(const char *paragraph)
+{
+    return strstr(paragraph, "{link}") || strstr(paragraph, "{sessions}");
+}
+
 /* The whole body; NULL when it did not fit. */
 static char *write_body(struct writing *w, const struct words *of)
 {
@@ -227,6 +236,8 @@ static char *write_body(struct writing *w, const struct words *of)
                    w->language ? "en" : "sv", of->subject);
     put_text(w, greeting[w->language]);
     for (size_t i = 0; i < PARAGRAPHS_MAX && of->paragraphs[i]; i++) {
+        if (!*w->site && leads_to_site(of->paragraphs[i]))
+            continue;
         buf_append_str(&w->out, between);
         put_paragraph(w, of->paragraphs[i]);
     }
