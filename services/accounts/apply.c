@@ -98,17 +98,27 @@ static int account_exported(struct wr *wr, const struct fact *fact, const Accoun
 
 /* ---- sessions ---- */
 
-static void device_used(struct wr *wr, const struct fact *fact, const SessionStarted *e)
+/* A browser that somebody else signed in with before is hers now. */
+static int device_used(struct wr *wr, const struct fact *fact, char *person,
+                       const ProtobufCBinaryData hash)
 {
-    Device device = DEVICE_INIT;
+    Device device = DEVICE_INIT, *before;
     struct key k;
-    if (e->device.len == 0)
-        return;
-    device.person = e->person;
+    if (hash.len == 0)
+        return 0;
+    int r = rd_get(wr_rd(wr), &T_DEVICE, KEY_BYTES(hash), &before);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    if (r == 0) {
+        key_of_bytes(before->person, slice_of(hash), &k);
+        wr_delete(wr, &T_DEVICE_OF, &k);
+    }
+    device.person = person;
     device.used_ms = fact->time_ms;
-    wr_put(wr, &T_DEVICE, KEY_BYTES(e->device), &device);
-    key_of_bytes(e->person, slice_of(e->device), &k);
+    wr_put(wr, &T_DEVICE, KEY_BYTES(hash), &device);
+    key_of_bytes(person, slice_of(hash), &k);
     wr_put_bytes(wr, &T_DEVICE_OF, &k, "", 0);
+    return 0;
 }
 
 static int session_started(struct wr *wr, const struct fact *fact, const SessionStarted *e)
@@ -135,7 +145,11 @@ static int session_started(struct wr *wr, const struct fact *fact, const Session
     wr_put_bytes(wr, &T_SESSION_OF, &k, e->token_hash.data, e->token_hash.len);
     key_at_bytes(e->expires_ms, slice_of(e->token_hash), &k);
     wr_put_bytes(wr, &T_SESSION_ENDS, &k, "", 0);
-    device_used(wr, fact, e);
+    r = device_used(wr, fact, e->person, e->device);
+    if (r == 0)
+        r = device_used(wr, fact, e->person, e->provider_device);
+    if (r < 0)
+        return r;
     SecurityRow security = SECURITY_ROW_INIT;
     security.kind = e->new_device ? SECURITY_KIND_NEW_DEVICE : SECURITY_KIND_SIGNED_IN;
     security.sealed = e->sealed_network;
@@ -294,6 +308,8 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
         return apply_identity_unlinked(wr, fact, e->identity_unlinked);
     case ACCOUNTS_EVENT_PROVIDER_ANSWER_USED:
         return count_uses(wr, fact, e->provider_answer_used->uses, e->provider_answer_used->n_uses);
+    case ACCOUNTS_EVENT_PROVIDER_ATTEMPTED:
+        return count_uses(wr, fact, e->provider_attempted->uses, e->provider_attempted->n_uses);
     case ACCOUNTS_EVENT_ACCOUNT_EXPORTED:
         return account_exported(wr, fact, e->account_exported);
     case ACCOUNTS_EVENT_NOT_SET:

@@ -58,6 +58,69 @@ static bool may_begin(const struct prepare_in *in, const char *provider, struct 
     return status->code == CODE_OK;
 }
 
+static ProtobufCBinaryData bytes_of(struct slice bytes)
+{
+    return (ProtobufCBinaryData) { bytes.len, (uint8_t *)bytes.data };
+}
+
+/* Security: whoever asks for a sign-in, or brings a code that she made up, makes us ask the provider. That is counted before, and
+ * recorded, so that it is bounded also while nobody gets in. False, and refused. */
+static bool may_ask(const struct prepare_in *in, const char *provider, struct status *status)
+{
+    CountProviderAttemptRequest request = COUNT_PROVIDER_ATTEMPT_REQUEST_INIT;
+    struct client_reply reply;
+    request.provider = (char *)provider;
+    request.network = bytes_of(in->origin->network);
+    request.browser = bytes_of(in->origin->browser);
+    provider_ways->count(in->peers, in->arena, &request, &reply);
+    if (reply.code != CODE_OK)
+        (void)status_refuse(status, reply.code, "%s", /* returns 0 always */
+                            reply.message ? reply.message : "");
+    return reply.code == CODE_OK;
+}
+
+/* What browsers that have signed in with the provider are held to is a person's own, whoever she is now: a stranger's network does not
+ * hinder her, and more browsers do not let her ask more. */
+static int attempt_use(const struct decide_in *in, const CountProviderAttemptRequest *req,
+                       LimitUse **ret)
+{
+    const struct slice nothing = { 0 }, network = slice_of(req->network);
+    ProtobufCBinaryData hash;
+    Device *device;
+    int r = device_hash(&SEALING(in), req->provider, slice_of(req->browser), &hash);
+    if (r == 0)
+        r = hash.len ? rd_get(in->state, &T_DEVICE, KEY_BYTES(hash), &device) : -ENOENT;
+    if (r < 0 && r != -ENOENT)
+        return r;
+    return r == 0 ? limit_use(&SEALING(in), LIMIT_PROVIDER_DEVICE, slice_text(device->person),
+                              nothing, ret)
+                  : limit_use(&SEALING(in), LIMIT_PROVIDER, network, nothing, ret);
+}
+
+int accounts_count_provider_attempt(const struct decide_in *in,
+                                    const CountProviderAttemptRequest *req,
+                                    CountProviderAttemptResponse *res, struct outcome *out)
+{
+    (void)res; /* says nothing */
+    ProviderAttempted event = PROVIDER_ATTEMPTED_INIT;
+    LimitUse *use;
+    bool left = false;
+    if (strcmp(in->caller.id, "@accounts") != 0)
+        return outcome_refuse(out, CODE_PERMISSION_DENIED, "accounts tells this only itself");
+    int r = attempt_use(in, req, &use);
+    if (r == 0)
+        r = limit_left(in->state, use, in->now_ms, &left);
+    if (r < 0)
+        return r;
+    if (!left)
+        return outcome_refuse(out, CODE_RESOURCE_EXHAUSTED,
+                              "too many sign-ins with an e-identification were begun: wait an "
+                              "hour, or sign in with a browser that has signed in so before");
+    event.uses = arena_memdup(in->arena, &use, sizeof(use));
+    event.n_uses = 1;
+    return event.uses ? emit_provider_attempted(out, "", &event) : -ENOMEM;
+}
+
 int accounts_prepare_start_provider_sign_in(const struct prepare_in *in,
                                             const StartProviderSignInRequest *req,
                                             const void **ret_prepared, struct status *status)
@@ -71,9 +134,16 @@ int accounts_prepare_start_provider_sign_in(const struct prepare_in *in,
     if (r < 0)
         return r;
     enum oidc_result result = provider_ways->start(req->provider, &attempt, in->locale, url, &why);
+    if (result == OIDC_NOT_READY && may_ask(in, req->provider, status)) {
+        result = provider_ways->discover(req->provider, &why);
+        if (result == OIDC_OK)
+            result = provider_ways->start(req->provider, &attempt, in->locale, url, &why);
+    }
     sodium_memzero(&attempt, sizeof(attempt));
     *ret_prepared = url;
-    return result == OIDC_OK ? 0 : status_refuse(status, oidc_result_code(result), "%s", why);
+    return result == OIDC_OK || status->code != CODE_OK
+               ? 0
+               : status_refuse(status, oidc_result_code(result), "%s", why);
 }
 
 int accounts_start_provider_sign_in(const struct decide_in *in,
@@ -128,6 +198,10 @@ int accounts_prepare_finish_provider_sign_in(const struct prepare_in *in,
                              "anew");
     if (r < 0)
         return r;
+    if (!may_ask(in, req->provider, status)) {
+        sodium_memzero(&attempt, sizeof(attempt));
+        return 0;
+    }
     enum oidc_result result = provider_ways->finish(req->provider, &attempt, in->locale, &callback,
                                                     in->now_ms, identity, &why);
     sodium_memzero(&attempt, sizeof(attempt));

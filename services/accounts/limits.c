@@ -13,6 +13,7 @@ static const struct {
     [LIMIT_ADDRESS] = { 8, HOUR_MS },        [LIMIT_ADDRESS_DAY] = { 20, DAY_MS },
     [LIMIT_DEVICE] = { 10, HOUR_MS },        [LIMIT_GUESSES] = { 20, DAY_MS },
     [LIMIT_DEVICE_GUESSES] = { 50, DAY_MS }, [LIMIT_ANSWER] = { 1, HOUR_MS },
+    [LIMIT_PROVIDER] = { 100, HOUR_MS },     [LIMIT_PROVIDER_DEVICE] = { 40, HOUR_MS },
 };
 enum {
     SWEPT_AT_ONCE = 4

@@ -6,6 +6,8 @@
  *   past that their codes do not count, only the link in the mail, which nobody can guess.
  * - A browser that has signed in to the address before (a "device cookie", OWASP) has limits of its own and is not held to those
  *   above: what others do does not hinder it.
+ * - An identity provider is asked only so often for a network, so that nobody floods it through us; who has signed in with it in this
+ *   browser before has a limit of her own, whatever her browsers.
  * Known and unknown addresses are counted alike. What is counted is named by keyed hashes alone. */
 #pragma once
 #include "services/accounts/seals.h"
@@ -22,6 +24,9 @@ enum limit_kind {                            /* fixed for ever: numbers stand in
                   LIMIT_DEVICE_GUESSES =
                       7,            /* wrong codes for an address by a browser that knows it */
                   LIMIT_ANSWER = 8, /* uses of an identity provider's answer */
+                  LIMIT_PROVIDER =
+                      9, /* identity providers asked from a network, by browsers that do not know one */
+                  LIMIT_PROVIDER_DEVICE = 10, /* by browsers that a person has signed in with */
                   LIMIT_KINDS,
 };
 

@@ -13,7 +13,32 @@ static struct {
     const char *subject;
     unsigned level;
     int asked;
+    enum code counted; /* what accounts says when the provider is about to be asked */
+    struct browser counted_for;
+    bool unknown; /* its discovery document is */
 } idp;
+
+static void fake_count(struct peers *peers, struct arena *arena,
+                       const CountProviderAttemptRequest *request, struct client_reply *ret)
+{
+    (void)peers;
+    (void)arena;
+    assert_string_equal(request->provider, "bankid");
+    assert_int_equal(request->browser.len, sizeof(idp.counted_for.cookie));
+    assert_int_equal(request->network.len, sizeof(idp.counted_for.network));
+    memcpy(idp.counted_for.cookie, request->browser.data, request->browser.len);
+    memcpy(idp.counted_for.network, request->network.data, request->network.len);
+    *ret = (struct client_reply) { .code = idp.counted, .message = "too many" };
+}
+
+static enum oidc_result fake_discover(const char *provider, const char **ret_why)
+{
+    (void)provider;
+    (void)ret_why;
+    idp.asked++;
+    idp.unknown = false;
+    return OIDC_OK;
+}
 
 static enum oidc_result fake_start(const char *provider, const struct oidc_attempt *attempt,
                                    const char *locale, char ret_url[OIDC_MAX_START_URL],
@@ -21,6 +46,8 @@ static enum oidc_result fake_start(const char *provider, const struct oidc_attem
 {
     (void)locale;
     (void)ret_why;
+    if (idp.unknown)
+        return OIDC_NOT_READY;
     idp.started = *attempt;
     (void)snprintf(ret_url, OIDC_MAX_START_URL, "https://idp.example.se/%s?state=%s", provider,
                    attempt->state);
@@ -44,7 +71,7 @@ static enum oidc_result fake_finish(const char *provider, const struct oidc_atte
     return idp.result;
 }
 
-static const struct provider_ways fake = { fake_start, fake_finish };
+static const struct provider_ways fake = { fake_count, fake_discover, fake_start, fake_finish };
 
 static void given_provider(const char *subject, unsigned level)
 {
@@ -68,6 +95,8 @@ static void given_provider(const char *subject, unsigned level)
     idp.subject = subject;
     idp.level = level;
     idp.asked = 0;
+    idp.counted = CODE_OK;
+    idp.unknown = false;
 }
 
 /* ---- the browser's way there and back ---- */
@@ -227,6 +256,132 @@ TEST(a_sign_in_that_began_without_a_session_links_nothing)
     struct caller anna = given_signed_in(&b, ANNA);
     come_back(&b, anna, attempt.state);
     then_refused(oidc_result_code(OIDC_STALE));
+}
+
+/* ---- how often a provider is asked ---- */
+
+/* Whether there is anything left. */
+static bool attempt(const struct browser *b)
+{
+    CountProviderAttemptRequest request = COUNT_PROVIDER_ATTEMPT_REQUEST_INIT;
+    request.provider = "bankid";
+    request.network = (ProtobufCBinaryData) { sizeof(b->network), (uint8_t *)b->network };
+    request.browser = (ProtobufCBinaryData) { sizeof(b->cookie), (uint8_t *)b->cookie };
+    when(house_caller("@accounts"), "CountProviderAttempt", &request);
+    if (then_event_count() == 0)
+        then_refused(CODE_RESOURCE_EXHAUSTED);
+    else
+        then_event(0, "ProviderAttempted");
+    return then_event_count() == 1;
+}
+
+TEST(no_provider_is_asked_before_it_is_counted)
+{
+    given_provider("anna", 3);
+    struct browser b = a_browser(1);
+    idp.counted_for = a_browser(9);
+    begin(&b, anonymous()); /* all is known: the provider is not asked */
+    assert_int_equal(idp.counted_for.cookie[0], 9);
+    come_back(&b, anonymous(), idp.started.state);
+    then_ok();
+    assert_memory_equal(idp.counted_for.cookie, b.cookie, sizeof(b.cookie));
+    assert_memory_equal(idp.counted_for.network, b.network, sizeof(b.network));
+    assert_int_equal(idp.asked, 1);
+
+    idp.counted = CODE_RESOURCE_EXHAUSTED;
+    given_time_passes(SECOND_MS);
+    begin(&b, anonymous());
+    come_back(&b, anonymous(), idp.started.state);
+    then_refused(CODE_RESOURCE_EXHAUSTED);
+    then_no_event();
+    StartProviderSignInRequest request = START_PROVIDER_SIGN_IN_REQUEST_INIT;
+    request.provider = "bankid";
+    idp.unknown = true;
+    when(anonymous(), "StartProviderSignIn", &request);
+    then_refused(CODE_RESOURCE_EXHAUSTED);
+    assert_int_equal(idp.asked, 1);
+    idp.counted = CODE_OK;
+    assert_non_null(begin(&b, anonymous()));
+    assert_int_equal(idp.asked, 2);
+}
+
+TEST(a_network_has_a_provider_asked_so_often_and_hinders_no_other)
+{
+    given_provider("anna", 3);
+    struct browser stranger = a_browser(1), neighbour = a_browser(2), other = a_browser(3);
+    memcpy(neighbour.network, stranger.network, sizeof(stranger.network));
+    for (int i = 0; i < 100; i++) {
+        stranger.cookie[0] = (uint8_t)i; /* another browser each time */
+        assert_true(attempt(&stranger));
+    }
+    assert_false(attempt(&stranger));
+    assert_false(attempt(&neighbour));
+    assert_true(attempt(&other));
+    given_time_passes(HOUR_MS);
+    assert_true(attempt(&neighbour));
+}
+
+TEST(who_has_signed_in_in_this_browser_is_not_hindered_by_her_network)
+{
+    given_provider("anna", 3);
+    struct browser home = a_browser(1), phone = a_browser(2), stranger = a_browser(3);
+    memcpy(stranger.network, home.network, sizeof(home.network));
+    sign_in(&home, anonymous());
+    idp.subject = "somebody else";
+    given_time_passes(SECOND_MS);
+    sign_in(&phone, anonymous());
+    while (attempt(&stranger))
+        ;
+    idp.subject = "anna";
+    for (int i = 0; i < 20; i++)
+        assert_true(attempt(&home));
+    given_time_passes(SECOND_MS);
+    sign_in(&phone, anonymous()); /* hers from now on */
+    for (int i = 0; i < 20; i++)
+        assert_true(attempt(&phone));
+    assert_false(attempt(&home)); /* hers, whatever the browser */
+    assert_false(attempt(&phone));
+    given_time_passes(HOUR_MS);
+    assert_true(attempt(&home));
+}
+
+TEST(a_browser_that_changed_hands_goes_with_its_last_owner)
+{
+    given_provider("anna", 3);
+    struct browser b = a_browser(1);
+    sign_in(&b, anonymous());
+    struct caller anna = signed_in(resolve(&b)->id);
+    b.signed_in = false; /* she signed out */
+    idp.subject = "berta";
+    given_time_passes(SECOND_MS);
+    sign_in(&b, anonymous());
+    struct caller berta = signed_in(resolve(&b)->id);
+    given_time_passes(SECOND_MS);
+    EraseAccountRequest request = ERASE_ACCOUNT_REQUEST_INIT;
+    request.confirm = true;
+    from(&b);
+    when(anna, "EraseAccount", &request);
+    then_ok();
+    for (int i = 0; i < 40; i++)
+        assert_true(attempt(&b));
+    assert_false(attempt(&b)); /* still Berta's */
+    Fokus__Runtime__V1__ExportPersonRequest hers = FOKUS__RUNTIME__V1__EXPORT_PERSON_REQUEST__INIT;
+    Fokus__Runtime__V1__ExportPersonResponse *page;
+    hers.person = (char *)berta.id;
+    ask(house_caller("@accounts"), "fokus.runtime.v1.RuntimeService/ExportPerson", &hers, &page);
+    assert_true(page->n_items > 0);
+}
+
+TEST(only_accounts_itself_counts)
+{
+    CountProviderAttemptRequest request = COUNT_PROVIDER_ATTEMPT_REQUEST_INIT;
+    request.provider = "bankid";
+    when(house_caller("@gateway"), "CountProviderAttempt", &request);
+    then_refused(CODE_PERMISSION_DENIED);
+    when(anonymous(), "CountProviderAttempt", &request);
+    then_refused(CODE_PERMISSION_DENIED);
+    when(signed_in("019b0000-0000-7000-8000-000000000001"), "CountProviderAttempt", &request);
+    then_refused(CODE_PERMISSION_DENIED);
 }
 
 TEST(an_e_identification_belongs_to_one_account)

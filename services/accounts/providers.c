@@ -5,7 +5,7 @@
 
 #include "common/clock.h"
 
-enum { PROVIDER_WAIT_MS = 8000 };
+enum { PROVIDER_WAIT_MS = 8000, COUNT_WAIT_MS = 3000 };
 
 static struct oidc *opened;
 
@@ -24,17 +24,30 @@ struct oidc *providers(void)
     return opened;
 }
 
+static void count(struct peers *peers, struct arena *arena,
+                  const CountProviderAttemptRequest *request, struct client_reply *ret)
+{
+    const struct peers_ask ask = {
+        .service = "accounts",
+        .method = "fokus.accounts.v1.AccountsService/CountProviderAttempt",
+        .request = &request->base,
+        .timeout_ms = COUNT_WAIT_MS,
+    };
+    peers_call(peers, &ask, arena, ret);
+}
+
+static enum oidc_result discover(const char *provider, const char **ret_why)
+{
+    return oidc_discover(oidc_provider_find(opened, provider), clock_ms() + PROVIDER_WAIT_MS,
+                         ret_why);
+}
+
 static enum oidc_result start(const char *provider, const struct oidc_attempt *attempt,
                               const char *locale, char ret_url[OIDC_MAX_START_URL],
                               const char **ret_why)
 {
     const struct oidc_wish wish = { .locale = locale };
-    struct oidc_provider *p = oidc_provider_find(opened, provider);
-    enum oidc_result result = oidc_start(p, attempt, &wish, ret_url, ret_why);
-    if (result != OIDC_NOT_READY)
-        return result;
-    result = oidc_discover(p, clock_ms() + PROVIDER_WAIT_MS, ret_why);
-    return result == OIDC_OK ? oidc_start(p, attempt, &wish, ret_url, ret_why) : result;
+    return oidc_start(oidc_provider_find(opened, provider), attempt, &wish, ret_url, ret_why);
 }
 
 static enum oidc_result finish(const char *provider, const struct oidc_attempt *attempt,
@@ -46,5 +59,5 @@ static enum oidc_result finish(const char *provider, const struct oidc_attempt *
                        clock_ms() + PROVIDER_WAIT_MS, ret, ret_why);
 }
 
-static const struct provider_ways over_the_network = { start, finish };
+static const struct provider_ways over_the_network = { count, discover, start, finish };
 const struct provider_ways *provider_ways = &over_the_network;

@@ -163,6 +163,8 @@ int session_start(const struct decide_in *in, struct outcome *out, const struct 
     if (r == 0)
         r = device_hash(sealing, *arrival->address ? arrival->address : arrival->person,
                         in->origin->browser, &event.device);
+    if (r == 0 && *arrival->provider)
+        r = device_hash(sealing, arrival->provider, in->origin->browser, &event.provider_device);
     if (r == 0)
         r = seal_bytes(sealing, arrival->person, AT_NETWORK(event.session), in->origin->network,
                        &event.sealed_network);

@@ -43,7 +43,7 @@ int caller_forget(struct outcome *out, const char *watch) must_check;
 /* The gateway forgets what it knows of all the person's sessions and keys, and asks anew. */
 int callers_forget(const struct rd *rd, struct outcome *out, const char *person) must_check;
 
-/* Keyed hash of browser and address. */
+/* Keyed hash of browser and address, or provider: no id of one is an address. */
 int device_hash(const struct sealing *s, const char *address, struct slice browser,
                 ProtobufCBinaryData *ret) must_check;
 

@@ -18,7 +18,7 @@
  *   session             (bytes token hash)              -> SessionRow
  *   session_of          (person, session)               -> token hash: UUIDv7, so oldest first
  *   session_ends        (i64 expires, bytes token hash) -> nothing
- *   device              (bytes keyed hash)              -> Device: browsers that have signed in to an address
+ *   device              (bytes keyed hash)              -> Device: browsers that have signed in to an address, or with a provider
  *   device_of           (person, bytes keyed hash)      -> nothing
  *   limit               (u8 kind, bytes keyed hash)     -> LimitCount
  *   limit_ends          (i64 ends, u8 kind, bytes hash) -> nothing
