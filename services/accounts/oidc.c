@@ -19,6 +19,8 @@ int oidc_open(struct oidc **ret, const char *home, struct err *err)
     struct oidc *oidc = calloc(1, sizeof(*oidc));
     int e = oidc_json_ready();
 
+    if (named && !*named)
+        named = NULL; /* as every setting that is empty */
     if (e == 0 && (!oidc || !(oidc->arena = arena_new(SETTINGS_BYTES))))
         e = -ENOMEM;
     if (e) {

@@ -108,6 +108,9 @@ static void a_file_that_is_named_must_be_there(void **state)
     write_file("elsewhere.json", "{\"providers\":[]}", 0644);
     assert_int_equal(oidc_open(&oidc, home, &err), 0);
     oidc_close(oidc);
+    assert_int_equal(setenv("FOKUS_OIDC", "", 1), 0); /* is not set */
+    assert_int_equal(oidc_open(&oidc, home, &err), 0);
+    oidc_close(oidc);
     assert_int_equal(unsetenv("FOKUS_OIDC"), 0);
 }
 
