@@ -1,10 +1,9 @@
 /* decide_provider.c - signing in with an e-identification, and linking one to an account.
  *
  * Nothing is kept while the browser is away. What the attempt consists of (state, nonce, PKCE verifier) follows from a seed: a keyed hash of
- * the browser's cookie, of its session if it has one, of the provider and of the second in which it began. When the browser comes back,
- * the seconds of the last ten minutes are tried until the state fits. So an answer counts only in the browser that was sent away, for the
- * provider it was sent to, in the session it had: nobody can put a sign-in of his own into another's browser, or link his
- * e-identification to another's account. The key is the vault's.
+ * the browser's cookie, of its session if it has one, of the provider and of the time when it began, which the state begins with. So an
+ * answer counts only in the browser that was sent away, for the provider it was sent to, in the session it had: nobody can put a sign-in of
+ * his own into another's browser, or link his e-identification to another's account. The key is the vault's.
  *
  * A provider's answer is used once: the provider gives one token for a code, and its state is counted here besides.
  *
@@ -14,6 +13,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "common/trace.h"
 #include "services/accounts/identities.h"
 #include "services/accounts/limits.h"
 #include "services/accounts/mails.h"
@@ -21,9 +21,45 @@
 #include "services/accounts/providers.h"
 #include "services/accounts/sessions.h"
 
+enum {
+    TIME_BYTES = 6, /* of milliseconds since 1970 */
+    TIME_CHARS = 8, /* so many of the state's 43; 210 bits of it stay a secret */
+};
+
+/* What is kept of what a provider says: all else of her is forgotten at once. */
+struct proven {
+    const char *issuer;
+    unsigned level;
+    char subject[OIDC_MAX_SUBJECT + 1];
+};
+
 /* ---- what goes before: asking the provider ---- */
 
-static int attempt_at(const struct prepare_in *in, const char *provider, int64_t second,
+static void put_time(int64_t ms, char state[])
+{
+    uint8_t bytes[TIME_BYTES];
+    char text[TIME_CHARS + 1];
+    for (size_t i = 0; i < TIME_BYTES; i++)
+        bytes[i] = (uint8_t)(ms >> (8 * (TIME_BYTES - 1 - i)));
+    sodium_bin2base64(text, sizeof(text), bytes, sizeof(bytes),
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    memcpy(state, text, TIME_CHARS);
+}
+
+static bool read_time(const char *state, int64_t *ret_ms)
+{
+    uint8_t bytes[TIME_BYTES];
+    size_t len;
+    if (sodium_base642bin(bytes, sizeof(bytes), state, TIME_CHARS, NULL, &len, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) < 0)
+        return false;
+    *ret_ms = 0;
+    for (size_t i = 0; i < TIME_BYTES; i++)
+        *ret_ms = *ret_ms << 8 | bytes[i];
+    return true;
+}
+
+static int attempt_at(const struct prepare_in *in, const char *provider, int64_t ms,
                       struct oidc_attempt *ret)
 {
     uint8_t key[32], seed[OIDC_SEED_BYTES];
@@ -38,9 +74,10 @@ static int attempt_at(const struct prepare_in *in, const char *provider, int64_t
     if (session_len > 0)
         crypto_generichash_update(&hash, in->origin->session.data, session_len);
     crypto_generichash_update(&hash, (const uint8_t *)provider, strlen(provider) + 1);
-    crypto_generichash_update(&hash, (const uint8_t *)&second, sizeof(second));
+    crypto_generichash_update(&hash, (const uint8_t *)&ms, sizeof(ms));
     crypto_generichash_final(&hash, seed, sizeof(seed));
     oidc_attempt_of(seed, ret);
+    put_time(ms, ret->state);
     sodium_memzero(key, sizeof(key));
     sodium_memzero(seed, sizeof(seed));
     return 0;
@@ -121,6 +158,17 @@ int accounts_count_provider_attempt(const struct decide_in *in,
     return event.uses ? emit_provider_attempted(out, "", &event) : -ENOMEM;
 }
 
+/* What is not hers to mend is the operator's: `why` is one of a few texts and says nothing of anybody. */
+static int refuse(struct status *status, const char *provider, enum oidc_result result,
+                  const char *why)
+{
+    if (result == OIDC_UNAVAILABLE || result == OIDC_FORGED || result == OIDC_BROKEN ||
+        result == OIDC_FAILED)
+        trace_log(TRACE_WARNING, "nobody was signed in with an identity provider's answer",
+                  "provider", provider, "result", oidc_result_name(result), "why", why, NULL);
+    return status_refuse(status, oidc_result_code(result), "%s", why);
+}
+
 int accounts_prepare_start_provider_sign_in(const struct prepare_in *in,
                                             const StartProviderSignInRequest *req,
                                             const void **ret_prepared, struct status *status)
@@ -130,7 +178,7 @@ int accounts_prepare_start_provider_sign_in(const struct prepare_in *in,
     if (!may_begin(in, req->provider, status))
         return 0;
     char *url = arena_alloc(in->arena, OIDC_MAX_START_URL);
-    int r = url ? attempt_at(in, req->provider, in->now_ms / SECOND_MS, &attempt) : -ENOMEM;
+    int r = url ? attempt_at(in, req->provider, in->now_ms, &attempt) : -ENOMEM;
     if (r < 0)
         return r;
     enum oidc_result result = provider_ways->start(req->provider, &attempt, in->locale, url, &why);
@@ -143,7 +191,7 @@ int accounts_prepare_start_provider_sign_in(const struct prepare_in *in,
     *ret_prepared = url;
     return result == OIDC_OK || status->code != CODE_OK
                ? 0
-               : status_refuse(status, oidc_result_code(result), "%s", why);
+               : refuse(status, req->provider, result, why);
 }
 
 int accounts_start_provider_sign_in(const struct decide_in *in,
@@ -161,16 +209,13 @@ int accounts_start_provider_sign_in(const struct decide_in *in,
 static int find_attempt(const struct prepare_in *in, const char *provider, const char *state,
                         struct oidc_attempt *ret)
 {
-    int64_t now = in->now_ms / SECOND_MS, first = now - PROVIDER_LASTS_MS / SECOND_MS;
-    if (strlen(state) != sizeof(ret->state) - 1)
+    int64_t began_ms;
+    if (strlen(state) != sizeof(ret->state) - 1 || !read_time(state, &began_ms) ||
+        began_ms > in->now_ms || began_ms <= in->now_ms - PROVIDER_LASTS_MS)
         return -ENOENT;
-    for (int64_t second = now; second > first; second--) {
-        int r = attempt_at(in, provider, second, ret);
-        if (r < 0)
-            return r;
-        if (sodium_memcmp(ret->state, state, sizeof(ret->state) - 1) == 0)
-            return 0;
-    }
+    int r = attempt_at(in, provider, began_ms, ret);
+    if (r < 0 || sodium_memcmp(ret->state, state, sizeof(ret->state) - 1) == 0)
+        return r;
     sodium_memzero(ret, sizeof(*ret));
     return -ENOENT;
 }
@@ -187,11 +232,12 @@ int accounts_prepare_finish_provider_sign_in(const struct prepare_in *in,
     const struct oidc_callback callback = { req->provider, req->state, given(req->code),
                                             given(req->iss), given(req->error) };
     struct oidc_attempt attempt;
+    struct oidc_identity identity = { 0 };
     const char *why = "";
     if (!may_begin(in, req->provider, status))
         return 0;
-    struct oidc_identity *identity = arena_calloc(in->arena, 1, sizeof(*identity));
-    int r = identity ? find_attempt(in, req->provider, req->state, &attempt) : -ENOMEM;
+    struct proven *who = arena_calloc(in->arena, 1, sizeof(*who));
+    int r = who ? find_attempt(in, req->provider, req->state, &attempt) : -ENOMEM;
     if (r == -ENOENT)
         return status_refuse(status, oidc_result_code(OIDC_STALE),
                              "this sign-in was begun in another browser or too long ago: start "
@@ -203,10 +249,13 @@ int accounts_prepare_finish_provider_sign_in(const struct prepare_in *in,
         return 0;
     }
     enum oidc_result result = provider_ways->finish(req->provider, &attempt, in->locale, &callback,
-                                                    in->now_ms, identity, &why);
+                                                    in->now_ms, &identity, &why);
+    *who = (struct proven) { .issuer = identity.issuer, .level = identity.level };
+    memcpy(who->subject, identity.subject, sizeof(who->subject));
     sodium_memzero(&attempt, sizeof(attempt));
-    *ret_prepared = identity;
-    return result == OIDC_OK ? 0 : status_refuse(status, oidc_result_code(result), "%s", why);
+    sodium_memzero(&identity, sizeof(identity));
+    *ret_prepared = who;
+    return result == OIDC_OK ? 0 : refuse(status, req->provider, result, why);
 }
 
 /* ---- whose it is ---- */
@@ -227,7 +276,7 @@ static int use_answer(const struct decide_in *in, struct outcome *out, const cha
 }
 
 static int link_identity(const struct decide_in *in, struct outcome *out, const char *person,
-                         const char *provider, const struct oidc_identity *who)
+                         const char *provider, const struct proven *who)
 {
     IdentityLinked event = IDENTITY_LINKED_INIT;
     Identity identity = IDENTITY_INIT;
@@ -242,7 +291,7 @@ static int link_identity(const struct decide_in *in, struct outcome *out, const 
 
 /* Somebody who is signed in gets one more way in. */
 static int link_to_caller(const struct decide_in *in, struct outcome *out, const char *provider,
-                          const struct oidc_identity *who, const struct vault_lookup *lookup,
+                          const struct proven *who, const struct vault_lookup *lookup,
                           const PersonRow *row, FinishProviderSignInResponse *res)
 {
     MailContent notice = MAIL_CONTENT_INIT;
@@ -273,8 +322,8 @@ static int link_to_caller(const struct decide_in *in, struct outcome *out, const
 }
 
 static int open_for(const struct decide_in *in, struct outcome *out, const char *provider,
-                    const struct oidc_identity *who, const struct vault_lookup *lookup,
-                    char **ret_person, PersonRow *ret_row)
+                    const struct proven *who, const struct vault_lookup *lookup, char **ret_person,
+                    PersonRow *ret_row)
 {
     Profile profile = PROFILE_INIT;
     profile.language = (char *)in->locale;
@@ -304,8 +353,7 @@ static int start_session(const struct decide_in *in, struct outcome *out, const 
 }
 
 static int arrive(const struct decide_in *in, const FinishProviderSignInRequest *req,
-                  const struct oidc_identity *who, FinishProviderSignInResponse *res,
-                  struct outcome *out)
+                  const struct proven *who, FinishProviderSignInResponse *res, struct outcome *out)
 {
     struct vault_lookup lookup = { .kind = FIND_IDENTITY };
     PersonRow fresh, *row = NULL;
@@ -340,7 +388,7 @@ int accounts_finish_provider_sign_in(const struct decide_in *in,
                                      const FinishProviderSignInRequest *req,
                                      FinishProviderSignInResponse *res, struct outcome *out)
 {
-    const struct oidc_identity *who = in->prepared;
+    const struct proven *who = in->prepared;
     bool fresh = false;
     int r = use_answer(in, out, req->state, &fresh);
     if (r < 0)

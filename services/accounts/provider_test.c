@@ -212,6 +212,32 @@ TEST(an_answer_is_used_once)
     assert_false(then_session()->change);
 }
 
+TEST(two_that_begin_in_one_second_are_two)
+{
+    given_provider("anna", 3);
+    struct browser b = a_browser(1);
+    begin(&b, anonymous());
+    struct oidc_attempt first = idp.started;
+    given_time_passes(1);
+    begin(&b, anonymous());
+    struct oidc_attempt second = idp.started;
+    assert_string_not_equal(first.state, second.state);
+    assert_string_not_equal(first.nonce, second.nonce);
+    assert_string_not_equal(first.verifier, second.verifier);
+    come_back(&b, anonymous(), second.state);
+    then_ok();
+    come_back(&b, anonymous(), first.state);
+    then_ok();
+    /* Another time, written over that of a good one, makes no good one. */
+    memcpy(second.state, first.state, 8);
+    come_back(&b, anonymous(), second.state);
+    then_refused(oidc_result_code(OIDC_STALE));
+    memset(second.state, '*', 8);
+    come_back(&b, anonymous(), second.state);
+    then_refused(oidc_result_code(OIDC_STALE));
+    assert_int_equal(idp.asked, 2);
+}
+
 TEST(what_the_provider_refuses_is_refused)
 {
     static const enum oidc_result ways[] = { OIDC_UNAVAILABLE, OIDC_DECLINED, OIDC_STALE,
