@@ -1,5 +1,6 @@
 /* mail_maildir.c - mail as files, one each (https://cr.yp.to/proto/maildir.html): written in tmp/, synced, then named in new/, where
  * any mail reader and any script finds it whole or not at all. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,25 @@ static int open_folder(const char *path, struct err *err)
     return 0;
 }
 
+/* Security: what a kill left half written holds an address and perhaps a code, and is nobody's mail. One that another process still
+ * writes fails there, and is tried again. */
+static void remove_leftovers(const char *mail)
+{
+    static const char end[] = ".fokus";
+    char path[PATH_MAX];
+
+    (void)snprintf(path, sizeof(path), "%.*s/tmp", PATH_MAX - NAME_BYTES, mail); /* fits */
+    DIR *dir = opendir(path);
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        size_t len = strlen(e->d_name);
+        if (len < sizeof(end) || strcmp(e->d_name + len - strlen(end), end) != 0)
+            continue;
+        (void)unlinkat(dirfd(dir), e->d_name, 0); /* one that stays is tried at the next start */
+    }
+    if (dir)
+        (void)closedir(dir); /* only read */
+}
+
 int maildir_open(struct maildir *ret, const char *home, struct err *err)
 {
     static const char *const folders[] = { "", "/tmp", "/new", "/cur" };
@@ -50,6 +70,7 @@ int maildir_open(struct maildir *ret, const char *home, struct err *err)
         if (r < 0)
             return r;
     }
+    remove_leftovers(ret->path);
     return 0;
 }
 

@@ -128,6 +128,26 @@ static void mail_lies_in_the_maildir(void **state)
     mail_transport_close(NULL);
 }
 
+static void half_a_mail_that_a_kill_left_is_taken_away(void **state)
+{
+    static const char *const names[] = { "1767268800.half.fokus", "another-programs" };
+    const struct fixture *f = *state;
+    char path[200];
+
+    mail_transport_close(open_transport(f));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof(path), "%s/mail/tmp/%s", f->home, names[i]);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        assert_true(fputs("To: anna@mottagaren.example\n", file) >= 0);
+        assert_int_equal(fclose(file), 0);
+    }
+    assert_int_equal(count(f, "tmp", false), 2);
+    mail_transport_close(open_transport(f));
+    assert_int_equal(count(f, "tmp", false), 1);
+    assert_int_equal(access(path, F_OK), 0); /* that one is not ours */
+}
+
 static void a_maildir_for_others_is_refused(void **state)
 {
     const struct fixture *f = *state;
@@ -563,6 +583,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_HOME(mail_lies_in_the_maildir),
+        WITH_HOME(half_a_mail_that_a_kill_left_is_taken_away),
         WITH_HOME(a_maildir_for_others_is_refused),
 #ifdef FOKUS_FAULTS
         WITH_HOME(what_is_sent_is_durable),
