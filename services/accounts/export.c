@@ -271,6 +271,28 @@ static int add_devices(const struct query_in *in, const char *person, struct per
     return scan_end(&s);
 }
 
+/* Mails that are still to be sent to her. */
+static int add_mails(const struct query_in *in, const char *person, struct person_export *to)
+{
+    struct scan s;
+    int r = 0;
+    for (scan_prefix(&s, in->state, &T_MAIL_OF, KEY_TEXT(person)); r == 0 && scan_next(&s);) {
+        struct key_reader reader = { .rest = s.key };
+        char slot[ID_CHARS + 1], mail[ID_CHARS + 1];
+        MailContent *content;
+        MailRow *row;
+        r = key_read_text(&reader, slot, sizeof(slot)) && key_read_text(&reader, mail, sizeof(mail))
+                ? rd_get(in->state, &T_MAIL, KEY_TEXT(mail), &row)
+                : -EBADMSG;
+        if (r == 0)
+            r = open_message(&SEALING(in), person, AT_MAIL(mail), row->sealed,
+                             MAIL_CONTENT_DESCRIPTOR, &content);
+        if (r == 0)
+            r = export_add(to, "mail_waiting", &content->base);
+    }
+    return r < 0 ? scan_give_up(&s, r) : scan_end(&s);
+}
+
 /* What happened to her account. */
 static int add_security(const struct query_in *in, struct person_export *to)
 {
@@ -304,6 +326,8 @@ int accounts_export_person(const struct query_in *in, const char *person, struct
         r = add_identities(&hers, person, to);
     if (r == 0)
         r = add_devices(&hers, person, to);
+    if (r == 0)
+        r = add_mails(&hers, person, to);
     if (r == 0)
         r = add_security(&hers, to);
     return r == -ENOENT ? 0 : r; /* erased since the snapshot */

@@ -427,6 +427,7 @@ TEST(a_person_can_take_out_all_that_is_held)
     assert_true(exported(all, "\"what\":\"claims\"", "Ordförande."));
     assert_true(exported(all, "\"what\":\"consents\"", "nyhetsbrev"));
     assert_true(exported(all, "\"what\":\"device\"", "usedMs"));
+    assert_true(exported(all, "\"what\":\"mail_waiting\"", "Redaktör."));
     assert_true(exported(all, "\"what\":\"security_events\"", "SECURITY_KIND_KEY_MADE"));
     assert_true(exported(all, "\"kind\":\"event\"", "RoleGranted"));
     assert_false(exported(all, "", BERTA));
