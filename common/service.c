@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/dump.h"
 #include "common/home.h"
 #include "common/notify.h"
 #include "common/process.h"
@@ -666,6 +667,7 @@ int service_main(const struct service_def *def, int argc, char **argv)
     if (code >= 0)
         return code;
     trace_init(def->name);
+    leave_no_core();
     /* Hints. A few threads need no arena each; and a large answer's memory is kept for the next one: memory that comes
      * fresh from the system costs more than filling it. */
     (void)mallopt(M_ARENA_MAX, 2);

@@ -14,6 +14,7 @@
 
 #include "common/caller.h"
 #include "common/clock.h"
+#include "common/dump.h"
 #include "common/home.h"
 #include "common/notify.h"
 #include "common/site.h"
@@ -375,6 +376,7 @@ int main(int argc, char **argv)
     if (code >= 0)
         return code;
     trace_init("gateway");
+    leave_no_core();
     /* Without fast bins: they are emptied all at once whenever a longer answer is freed, which costs more than they give. */
     (void)mallopt(M_MXFAST, 0);
     raise_descriptor_limit();
