@@ -40,24 +40,27 @@ static int add_candidates(struct query *q, size_t at, const struct candidate *c,
     return 0;
 }
 
-/* Leaves one word for each term: inflections of one would be read again and again. */
-static size_t one_per_term(struct candidate *c, size_t n)
+/* Leaves one word for each term: inflections of one would count again and again. */
+static int one_per_term(struct query *q, struct candidate *c, size_t *n)
 {
-    struct key term, other;
-    size_t kept = 0, folded_len;
+    const struct term *terms[CANDIDATES_MAX];
+    size_t kept = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < *n; i++) {
+        const struct term *t = list_term(&q->lists, c[i].word, NULL);
         size_t j = 0;
-        search_term_key(c[i].word, &term, &folded_len);
-        for (; j < kept; j++) {
-            search_term_key(c[j].word, &other, &folded_len);
-            if (other.len == term.len && memcmp(other.bytes, term.bytes, term.len) == 0)
-                break;
-        }
-        if (j == kept)
-            c[kept++] = c[i];
+        if (!t)
+            return -ENOMEM;
+        while (j < kept && (terms[j]->key.len != t->key.len ||
+                            memcmp(terms[j]->key.data, t->key.data, t->key.len) != 0))
+            j++;
+        if (j < kept)
+            continue;
+        terms[kept] = t;
+        c[kept++] = c[i];
     }
-    return kept;
+    *n = kept;
+    return 0;
 }
 
 /* Leaves the words that begin with the token's very letters, if it is a word of the language with dots: "hår" is no beginning of "har". */
@@ -94,7 +97,8 @@ int guess_begun(struct query *q, size_t at, const char *folded)
     r = meaning_add_stem(q, folded, strlen(folded), true);
     if (r < 0)
         return r;
-    return add_candidates(q, at, found, one_per_term(found, n), BY_BEGIN, true);
+    r = one_per_term(q, found, &n);
+    return r < 0 ? r : add_candidates(q, at, found, n, BY_BEGIN, true);
 }
 
 static int add_correction(struct query *q, size_t at, const char *word)
@@ -130,19 +134,23 @@ static size_t other_letters(const struct text_token *t, struct candidate *c, siz
 int guess_find(struct query *q, size_t at, unsigned cost, struct guess *ret)
 {
     const bool far = cost > LIKENESS_EDIT;
-    struct key term;
-    size_t folded_len;
+    const struct term *term = list_term(&q->lists, q->tokens[at].word, NULL);
 
     *ret = (struct guess) { .cost = LIKENESS_FAR };
+    if (!term)
+        return -ENOMEM;
     int r = dictionary_near(q->lists.rd, &T_SEARCH_WORD, q->lists.work, q->tokens[at].folded, cost,
                             far, GUESSED_WORDS, &q->dictionary, ret->words, &ret->n);
-    search_term_key(q->tokens[at].word, &term, &folded_len); /* a zero follows the folded stem */
     if (r == 0)
-        r = dictionary_near(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, (const char *)term.bytes,
-                            cost, far, GUESSED_SYNONYMS, &q->dictionary, ret->lay, &ret->n_lay);
+        r = dictionary_near(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work,
+                            (const char *)term->folded.data, cost, far, GUESSED_SYNONYMS,
+                            &q->dictionary, ret->lay, &ret->n_lay);
     if (r < 0)
         return r;
-    ret->n = one_per_term(ret->words, other_letters(&q->tokens[at], ret->words, ret->n));
+    ret->n = other_letters(&q->tokens[at], ret->words, ret->n);
+    r = one_per_term(q, ret->words, &ret->n);
+    if (r < 0)
+        return r;
     if (ret->n > 0)
         ret->cost = ret->words[0].cost;
     /* What it is easier to write the word for is meant. */
@@ -162,7 +170,9 @@ int guess_take(struct query *q, size_t at, struct guess *g)
 
     int r = add_candidates(q, at, g->words, g->n, weight, false);
     memcpy(g->words + g->n, g->lay, g->n_lay * sizeof(*g->lay));
-    size_t n = one_per_term(g->words, g->n + g->n_lay);
+    size_t n = g->n + g->n_lay;
+    if (r == 0)
+        r = one_per_term(q, g->words, &n);
     if (r == 0)
         r = meaning_add_synonyms_like(q, at, g->words, n, weight);
     if (r == 0 && q->groups[at].n > before)

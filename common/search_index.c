@@ -500,26 +500,28 @@ void search_delete(struct wr *wr, struct slice key)
 
 /* ---- synonyms ---- */
 
-int search_synonym_key(const struct text_token *tokens, size_t n, struct key *ret)
+int search_synonym_key(const struct slice *folded, size_t n, struct key *ret)
 {
-    struct key term;
-    size_t folded_len;
+    size_t len = 0;
 
-    ret->len = 0;
-    ret->failed = false;
     for (size_t i = 0; i < n; i++) {
-        search_term_key(tokens[i].word, &term, &folded_len);
+        if (len + folded[i].len + 1 > KEY_MAX)
+            return -EINVAL;
         if (i > 0)
-            key_u8(ret, ' ');
-        term.bytes[folded_len - 1] = '\0'; /* it ends there */
-        key_text_prefix(ret, (const char *)term.bytes);
+            ret->bytes[len++] = ' ';
+        memcpy(ret->bytes + len, folded[i].data, folded[i].len);
+        len += folded[i].len;
     }
-    return ret->failed || ret->len == 0 ? -EINVAL : 0;
+    ret->len = (uint16_t)len;
+    ret->failed = false;
+    return len == 0 ? -EINVAL : 0;
 }
 
 /* Key of the words in search_synonym, or -EINVAL. */
 static int identify(struct arena *arena, const char *words, struct key *ret)
 {
+    struct slice folded[SEARCH_SYNONYM_WORDS];
+    struct key terms[SEARCH_SYNONYM_WORDS];
     struct text_token *tokens;
     size_t n;
 
@@ -528,7 +530,14 @@ static int identify(struct arena *arena, const char *words, struct key *ret)
     int r = text_words(arena, words, strlen(words), SEARCH_SYNONYM_WORDS + 1, &tokens, &n);
     if (r < 0)
         return r;
-    return n == 0 || n > SEARCH_SYNONYM_WORDS ? -EINVAL : search_synonym_key(tokens, n, ret);
+    if (n > SEARCH_SYNONYM_WORDS)
+        return -EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        search_term_key(tokens[i].word, &terms[i], &folded[i].len);
+        folded[i].data = terms[i].bytes;
+        folded[i].len--; /* the zero after it */
+    }
+    return search_synonym_key(folded, n, ret);
 }
 
 int search_synonym_identity(struct arena *arena, const char *words, char **ret)

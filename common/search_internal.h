@@ -15,6 +15,9 @@ void search_word_key(const char *word, struct key *ret);
  * after it, the prefix that all terms share which differ only in their dots. */
 void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len);
 
+/* The same of a word whose stem is known. */
+void search_stem_key(const char *stem, struct key *ret, size_t *ret_folded_len);
+
 /* The prefix of terms whose folded stem is the folded word itself. */
 void search_plain_key(const char *word, struct key *ret);
 
@@ -125,5 +128,5 @@ int facet_count(const struct rd *rd, struct arena *a, uint8_t column,
 bool document_read_key(struct slice value, struct slice *ret_key, struct slice *ret_facets,
                        uint8_t *ret_n_facets);
 
-/* Key of a phrase in search_synonym. -EINVAL: its words leave nothing, or too much. */
-int search_synonym_key(const struct text_token *tokens, size_t n, struct key *ret) must_check;
+/* Key of a phrase in search_synonym, given as the folded stems of its words. -EINVAL: they leave nothing, or too much. */
+int search_synonym_key(const struct slice *folded, size_t n, struct key *ret) must_check;

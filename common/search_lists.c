@@ -80,10 +80,30 @@ uint32_t list_chunk_end(const struct lists *ls, const struct list *l, size_t chu
 
 int list_chunk_read(const struct lists *ls, const struct list *l, size_t chunk, struct posting *ret)
 {
-    const struct chunk *c = &l->chunks[chunk];
+    struct chunk *c = &l->chunks[chunk];
 
     int r = postings_read(c, ret);
     return r == 0 && ret[c->n - 1].doc >= list_chunk_end(ls, l, chunk) ? -EBADMSG : r;
+}
+
+int list_chunk_read_from(const struct lists *ls, const struct list *l, size_t chunk, uint8_t least,
+                         struct posting *ret, uint32_t *ret_n)
+{
+    int r = postings_read_from(&l->chunks[chunk], least, ret, ret_n);
+    bool past = r == 0 && *ret_n > 0 && ret[*ret_n - 1].doc >= list_chunk_end(ls, l, chunk);
+
+    return past ? -EBADMSG : r;
+}
+
+int list_mark(const struct lists *ls, const struct list *l, struct document_set *set)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < l->n_chunks && r == 0; i++)
+        r = postings_mark(&l->chunks[i], list_chunk_end(ls, l, i), set->bits);
+    for (uint32_t i = 0; l->n_chunks == 0 && i < l->n; i++)
+        document_set_add(set, l->postings[i].doc);
+    return r;
 }
 
 int cursor_begin(struct lists *ls, const struct list *l, struct cursor *ret)
@@ -151,7 +171,7 @@ int reader_impact(const struct lists *ls, struct reader *r, uint32_t doc, uint8_
     if (l->n_chunks > 0) {
         while (r->chunk + 1 < l->n_chunks && l->chunks[r->chunk + 1].first <= doc)
             r->chunk++;
-        const struct chunk *c = &l->chunks[r->chunk];
+        struct chunk *c = &l->chunks[r->chunk];
         if (doc < c->first)
             return 0;
         if (c->bits_len > 0) {
@@ -328,49 +348,107 @@ static int read_variants(struct lists *ls, const struct key *term, const struct 
     return r;
 }
 
-int list_read(struct lists *ls, const char *word, struct list *ret)
+struct term *list_term(struct lists *ls, const char *word, const char *stem)
 {
-    struct key term, prefix;
+    uint32_t h = 2166136261U;
+    struct key key;
     size_t folded_len;
 
+    for (const char *p = word; *p; p++)
+        h = (h ^ (uint8_t)*p) * 16777619U;
+    struct term **kept = &ls->kept[(h ^ h >> 15) % TERMS_KEPT];
+    if (*kept && strcmp((*kept)->word, word) == 0)
+        return *kept;
+    if (stem)
+        search_stem_key(stem, &key, &folded_len);
+    else
+        search_term_key(word, &key, &folded_len);
+    struct term *term = arena_calloc(ls->work, 1, sizeof(*term));
+    const char *copy = arena_strdup(ls->work, word);
+    const uint8_t *bytes = arena_memdup(ls->work, key.bytes, key.len);
+    if (!term || !copy || !bytes)
+        return NULL;
+    *term = (struct term) { copy, { bytes, key.len }, { bytes, folded_len - 1 }, .is_read = false };
+    return *kept = term;
+}
+
+static void to_key(struct slice from, struct key *ret)
+{
+    memcpy(ret->bytes, from.data, from.len);
+    ret->len = (uint16_t)from.len;
+    ret->failed = false;
+}
+
+static int read_term(struct lists *ls, struct term *t)
+{
+    const bool has_dots = t->key.len > t->folded.len + 2;
+    struct key term, prefix;
+
+    to_key(t->key, &term);
+    to_key((struct slice) { t->key.data, t->folded.len + 1 }, &prefix);
+    int r = read_variants(ls, &term, &prefix, has_dots ? t->word : NULL, &t->list);
+    if (r < 0 || t->list.n > 0)
+        return r;
+    /* Without its dots a word may look like an inflection: "liden" for "lidén", which is a stem. */
+    for (const char *p = t->word; *p; p++)
+        if ((uint8_t)*p >= 0x80)
+            return 0;
+    search_plain_key(t->word, &prefix);
+    return prefix.len == t->folded.len + 1 ? 0
+                                           : read_variants(ls, &prefix, &prefix, NULL, &t->list);
+}
+
+int list_read(struct lists *ls, const char *word, struct list *ret)
+{
+    struct term *term = list_term(ls, word, NULL);
+
     *ret = (struct list) { 0 };
-    if (ls->terms_left == 0) {
+    if (!term)
+        return -ENOMEM;
+    if (!term->is_read && ls->terms_left == 0) {
         ls->cut = true;
         return 0;
     }
-    ls->terms_left--;
-    search_term_key(word, &term, &folded_len);
-    prefix = term;
-    prefix.len = (uint16_t)folded_len;
-    int r = read_variants(ls, &term, &prefix, term.len > folded_len + 1 ? word : NULL, ret);
-    if (r < 0 || ret->n > 0)
-        return r;
-    /* Without its dots a word may look like an inflection: "liden" for "lidén", which is a stem. */
-    for (const char *p = word; *p; p++)
-        if ((uint8_t)*p >= 0x80)
-            return 0;
-    search_plain_key(word, &prefix);
-    return prefix.len == folded_len ? 0 : read_variants(ls, &prefix, &prefix, NULL, ret);
+    if (!term->is_read) {
+        ls->terms_left--;
+        int r = read_term(ls, term);
+        if (r < 0)
+            return r;
+        term->is_read = true;
+    }
+    *ret = term->list;
+    return 0;
 }
 
 /* A word's list and its variants, to look documents up in. */
 struct all_variants {
     struct reader *readers;
     size_t n;
+    struct document_set has; /* without bits: nobody has marked who is in them */
 };
 
-static int variants_begin(struct lists *ls, const struct list *word, struct all_variants *ret)
+enum { MARKED_FOR_ONE = 64 }; /* documents that are marked in the time that one is looked up in */
+
+/* `lookups`: in how many documents somebody is interested. */
+static int variants_begin(struct lists *ls, const struct list *word, uint32_t lookups,
+                          struct all_variants *ret)
 {
     size_t n = 0;
     int r = 0;
 
     for (const struct list *v = word; v; v = v->variant)
         n++;
-    *ret = (struct all_variants) { arena_alloc(ls->work, n * sizeof(struct reader)), 0 };
+    *ret = (struct all_variants) { .readers = arena_alloc(ls->work, n * sizeof(struct reader)) };
     if (!ret->readers)
         return -ENOMEM;
-    for (const struct list *v = word; v && r == 0; v = v->variant)
+    bool mark = word->documents / MARKED_FOR_ONE < lookups;
+    if (mark)
+        r = document_set_make(ls, &ret->has);
+    for (const struct list *v = word; v && r == 0; v = v->variant) {
         r = reader_begin(ls, v, &ret->readers[ret->n++]);
+        if (r == 0 && mark)
+            r = list_mark(ls, v, &ret->has);
+    }
     return r;
 }
 
@@ -379,6 +457,8 @@ static int variants_impact(const struct lists *ls, struct all_variants *v, uint3
                            uint8_t *ret)
 {
     *ret = 0;
+    if (v->has.bits && !document_set_has(&v->has, doc))
+        return 0;
     for (size_t i = 0; i < v->n; i++) {
         uint8_t impact;
         int r = reader_impact(ls, &v->readers[i], doc, &impact);
@@ -415,7 +495,7 @@ int list_intersect(struct lists *ls, const struct list *lists, size_t n, struct 
         r = expand(ls, &lead, &all);
     for (size_t i = 0; i < n && r == 0; i++)
         if (i != least)
-            r = variants_begin(ls, &lists[i], &others[n_others++]);
+            r = variants_begin(ls, &lists[i], all.n, &others[n_others++]);
     struct posting *out = r == 0 ? arena_alloc(ls->work, all.n * sizeof(*out)) : NULL;
     if (r == 0 && !out)
         r = -ENOMEM;

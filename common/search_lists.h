@@ -23,6 +23,16 @@ struct group {
     size_t n, room;
 };
 
+/* A word and its terms, which a query comes upon again and again. */
+struct term {
+    const char *word;
+    struct slice key;    /* in search_term, without the document */
+    struct slice folded; /* of that: the folded stem. A zero follows. */
+    bool is_read;
+    struct list list;
+};
+enum { TERMS_KEPT = 64 };
+
 struct lists {
     const struct rd *rd;
     struct arena *work;
@@ -33,10 +43,13 @@ struct lists {
     bool cut;               /* one of these ran out */
     struct scan terms;      /* of the table of terms, from word to word; ended by lists_end() */
     bool scanning;
+    struct term *kept[TERMS_KEPT]; /* the latest word of each hash */
 };
 
 /* Ends what reading began. */
 void lists_end(struct lists *ls);
+/* The word's terms; NULL: no memory. `stem`: the word's, or NULL if nobody knows it yet. */
+struct term *list_term(struct lists *ls, const char *word, const char *stem);
 /* Reads a word's postings, and as its variants those of terms that differ from it only in their dots; they count for less,
  * unless it has none. An unknown word has an empty list. */
 int list_read(struct lists *ls, const char *word, struct list *ret) must_check;
@@ -48,6 +61,9 @@ uint32_t list_chunk_end(const struct lists *ls, const struct list *l, size_t chu
 /* Reads the postings of a chunk, as many as it says. */
 int list_chunk_read(const struct lists *ls, const struct list *l, size_t chunk,
                     struct posting *ret) must_check;
+/* The same of those that are worth at least so much. */
+int list_chunk_read_from(const struct lists *ls, const struct list *l, size_t chunk, uint8_t least,
+                         struct posting *ret, uint32_t *ret_n) must_check;
 
 /* A list on its way: a run of postings, [at, end), and what follows it. */
 struct cursor {
@@ -99,3 +115,13 @@ int list_rank(struct lists *ls, const struct ranking *ranking, struct ranked *re
               uint32_t *ret_total) must_check;
 /* An empty set with room for all documents. */
 int document_set_make(struct lists *ls, struct document_set *ret) must_check;
+static inline bool document_set_has(const struct document_set *set, uint32_t doc)
+{
+    return set->bits[doc / 64] >> doc % 64 & 1;
+}
+static inline void document_set_add(struct document_set *set, uint32_t doc)
+{
+    set->bits[doc / 64] |= UINT64_C(1) << doc % 64;
+}
+/* Adds the documents of a list. */
+int list_mark(const struct lists *ls, const struct list *l, struct document_set *set) must_check;

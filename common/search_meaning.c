@@ -157,16 +157,20 @@ int meaning_add_stem(struct query *q, const char *folded, size_t len, bool prefi
     return 0;
 }
 
+static int add_stem_of(struct query *q, const char *word)
+{
+    const struct term *term = list_term(&q->lists, word, NULL);
+
+    if (!term)
+        return -ENOMEM;
+    return meaning_add_stem(q, (const char *)term->folded.data, term->folded.len, false);
+}
+
 int meaning_read_word(struct query *q, const char *word, struct list *ret)
 {
-    struct key term;
-    size_t folded_len;
-
     int r = list_read(&q->lists, word, ret);
-    if (r < 0 || ret->n == 0)
-        return r;
-    search_term_key(word, &term, &folded_len);
-    return meaning_add_stem(q, (const char *)term.bytes, folded_len - 1, false);
+
+    return r < 0 || ret->n == 0 ? r : add_stem_of(q, word);
 }
 
 /* Documents with all of the words, worth the average of them. */
@@ -189,12 +193,8 @@ static int read_all(struct query *q, const char *const *words, size_t n, float w
     if (r < 0 || ret->n == 0)
         return r;
     ret->factor = weight * rarity;
-    for (size_t i = 0; i < n && r == 0; i++) {
-        struct key term;
-        size_t folded_len;
-        search_term_key(words[i], &term, &folded_len);
-        r = meaning_add_stem(q, (const char *)term.bytes, folded_len - 1, false);
-    }
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = add_stem_of(q, words[i]);
     return r;
 }
 
@@ -204,15 +204,21 @@ struct expansions {
     const char *at, *end;
 };
 
-/* Of a phrase given as its words. A phrase that is none has no expansions. */
+/* Of a phrase given as its words, at most PHRASE_WORDS. A phrase that is none has no expansions. */
 static int expansions_begin(struct query *q, const struct text_token *phrase, size_t n,
                             struct expansions *ret)
 {
-    struct slice value;
+    struct slice folded[PHRASE_WORDS], value;
     struct key k;
 
     *ret = (struct expansions) { 0 };
-    if (search_synonym_key(phrase, n, &k) < 0)
+    for (size_t i = 0; i < n; i++) {
+        const struct term *term = list_term(&q->lists, phrase[i].word, NULL);
+        if (!term)
+            return -ENOMEM;
+        folded[i] = term->folded;
+    }
+    if (search_synonym_key(folded, n, &k) < 0)
         return 0;
     int r = rd_get_bytes(q->lists.rd, &T_SEARCH_SYNONYM, &k, &value);
     if (r < 0)

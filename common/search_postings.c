@@ -92,12 +92,14 @@ bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes, struc
     return ret->largest > 0 && ret->common > 0;
 }
 
-static bool is_sealed(const struct chunk *c)
+static bool is_sealed(struct chunk *c)
 {
     const uint8_t *check = c->bytes + c->len_bytes - CHECK_BYTES;
 
-    return ((unsigned)check[0] | (unsigned)check[1] << 8) ==
-           checksum(c->first, c->bytes, c->len_bytes - CHECK_BYTES);
+    if (!c->sealed)
+        c->sealed = ((unsigned)check[0] | (unsigned)check[1] << 8) ==
+                    checksum(c->first, c->bytes, c->len_bytes - CHECK_BYTES);
+    return c->sealed;
 }
 
 /* Eight bytes, or those that are left. */
@@ -201,7 +203,7 @@ static int read_others(const struct chunk *c, const uint8_t *p, const uint8_t *e
     return impacts == end && largest == c->largest ? 0 : -EBADMSG;
 }
 
-int postings_read(const struct chunk *c, struct posting *ret)
+int postings_read(struct chunk *c, struct posting *ret)
 {
     const uint8_t *end = c->bytes + c->len_bytes - CHECK_BYTES;
 
@@ -214,6 +216,95 @@ int postings_read(const struct chunk *c, struct posting *ret)
     const uint8_t *p =
         c->bits_len > 0 ? read_bits(c, ret) : read_documents(c, c->bytes + c->head, end, ret);
     return p ? read_others(c, p, end, ret) : -EBADMSG;
+}
+
+static uint32_t keep_from(struct posting *postings, uint32_t n, uint8_t least)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        postings[kept] = postings[i];
+        kept += postings[i].impact >= least;
+    }
+    return kept;
+}
+
+/* Finds one after the other of the bits that are set, by how many are set before it. */
+struct bit_finder {
+    const uint8_t *bits;
+    size_t len, at; /* the eight bytes at `at` are looked at; */
+    uint32_t before;
+    uint64_t eight;
+};
+
+static void finder_begin(struct bit_finder *f, const uint8_t *bits, size_t len)
+{
+    *f = (struct bit_finder) { .bits = bits, .len = len, .eight = load_some(bits, len) };
+}
+
+/* They are asked for in ascending order. UINT32_MAX: so many are not set. */
+static uint32_t finder_find(struct bit_finder *f, uint32_t number)
+{
+    for (uint32_t here; f->before + (here = bits_count(f->eight)) <= number; f->before += here) {
+        if (f->len - f->at <= 8)
+            return UINT32_MAX;
+        f->at += 8;
+        f->eight = load_some(f->bits + f->at, f->len - f->at);
+    }
+    return (uint32_t)f->at * 8 + bits_place(f->eight, number - f->before);
+}
+
+/* Which of eight impacts are at least so much: the highest bit of each byte. */
+static uint64_t at_least(uint64_t eight, uint8_t least)
+{
+    const uint64_t high = UINT64_C(0x8080808080808080);
+    const uint64_t low = (eight | high) - (least & 0x7f) * UINT64_C(0x0101010101010101);
+
+    return (least & 0x80 ? eight & low : eight | low) & high;
+}
+
+/* Of a chunk of bits, where the most frequent impact is too little: looks for the other impacts that are enough, and only then for
+ * whose they are. */
+static int read_others_from(const struct chunk *c, uint8_t least, struct posting *ret,
+                            uint32_t *ret_n)
+{
+    const uint8_t *docs = c->bytes + c->head, *bits = docs + c->bits_len;
+    const size_t bits_len = ((size_t)c->n + 7) / 8;
+    const uint8_t *impacts = bits + bits_len, *end = c->bytes + c->len_bytes - CHECK_BYTES;
+    struct bit_finder other, doc;
+    uint32_t n = 0;
+
+    if (last_of_bits(c) > UINT32_MAX)
+        return -EBADMSG;
+    finder_begin(&other, bits, bits_len);
+    finder_begin(&doc, docs, c->bits_len);
+    for (size_t at = 0; at < (size_t)(end - impacts); at += 8) {
+        uint64_t enough = at_least(load_some(impacts + at, (size_t)(end - impacts) - at), least);
+        for (; enough; enough &= enough - 1) {
+            const uint32_t number = (uint32_t)at + (uint32_t)__builtin_ctzll(enough) / 8;
+            const uint32_t i = finder_find(&other, number);
+            const uint32_t place = i > 0 && i < c->n ? finder_find(&doc, i - 1) : 0;
+            if (i >= c->n || place == UINT32_MAX)
+                return -EBADMSG;
+            ret[n++] =
+                (struct posting) { i > 0 ? c->first + 1 + place : c->first, impacts[number] };
+        }
+    }
+    *ret_n = n;
+    return 0;
+}
+
+int postings_read_from(struct chunk *c, uint8_t least, struct posting *ret, uint32_t *ret_n)
+{
+    *ret_n = 0;
+    if (c->largest < least)
+        return 0;
+    if (c->common < least && c->bits_len > 0)
+        return is_sealed(c) ? read_others_from(c, least, ret, ret_n) : -EBADMSG;
+    int r = postings_read(c, ret);
+    if (r == 0)
+        *ret_n = keep_from(ret, c->n, least);
+    return r;
 }
 
 static void mark(uint64_t *bits, uint64_t doc)
@@ -288,7 +379,7 @@ static int mark_distances(const struct chunk *c, uint32_t past, uint64_t *bits)
     return 0;
 }
 
-int postings_mark(const struct chunk *c, uint32_t past, uint64_t *bits)
+int postings_mark(struct chunk *c, uint32_t past, uint64_t *bits)
 {
     if (!is_sealed(c) || c->first >= past)
         return -EBADMSG;
@@ -307,7 +398,7 @@ static uint32_t count_to(const uint8_t *bits, size_t len, uint32_t n, uint32_t *
     return *counted + bits_count(some);
 }
 
-bool impacts_begin(struct impacts *in, const struct chunk *c)
+bool impacts_begin(struct impacts *in, struct chunk *c)
 {
     *in = (struct impacts) { .chunk = c };
     return is_sealed(c);

@@ -43,17 +43,21 @@ struct chunk {
     uint32_t bits_len;       /* bytes of the documents as bits; 0: they are distances */
     uint8_t head;            /* bytes before the documents */
     uint8_t largest, common; /* impacts */
+    bool sealed; /* the checksum has been found right, and need not be looked at again */
 };
 
 /* Reads a chunk's head. False: the bytes are no chunk. `n` then is no more than the bytes can hold. */
 bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes,
                    struct chunk *ret) must_check;
 /* Reads its `n` postings. 0, or -EBADMSG when the bytes are no chunk. */
-int postings_read(const struct chunk *c, struct posting *ret) must_check;
+int postings_read(struct chunk *c, struct posting *ret) must_check;
+/* The same of those that are worth at least so much, in order; `ret` has room for `n`. Quicker the fewer they are. */
+int postings_read_from(struct chunk *c, uint8_t least, struct posting *ret,
+                       uint32_t *ret_n) must_check;
 
 /* Sets the bit of each document of the chunk, which are all below `past`: quicker than reading its postings. 0, or -EBADMSG when
  * the bytes are no chunk or a document is not below. */
-int postings_mark(const struct chunk *c, uint32_t past, uint64_t *bits) must_check;
+int postings_mark(struct chunk *c, uint32_t past, uint64_t *bits) must_check;
 /* Looks impacts up in a chunk whose documents are bits, without reading its postings. What was counted for a document serves those
  * after it. */
 struct impacts {
@@ -62,7 +66,7 @@ struct impacts {
     uint32_t bits_at, bits; /* and of those that tell other impacts */
 };
 /* False: the bytes are no chunk. */
-bool impacts_begin(struct impacts *in, const struct chunk *c) must_check;
+bool impacts_begin(struct impacts *in, struct chunk *c) must_check;
 /* The impact of a document, which is not before the chunk's first; 0: it is not in the chunk. They are asked for in ascending order. */
 uint8_t impacts_at(struct impacts *in, uint32_t doc);
 

@@ -131,6 +131,23 @@ static void test_damaged_bytes(void **state)
     assert_int_equal(out[2].doc, 1 + 8);
 }
 
+/* Reading those that are worth so much gives what reading all and leaving others out would. */
+static void assert_same_from(struct chunk *c, const struct posting *all, size_t n, uint8_t least)
+{
+    static struct posting some[600];
+    uint32_t n_some, at = 0;
+
+    assert_int_equal(postings_read_from(c, least, some, &n_some), 0);
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].impact < least)
+            continue;
+        assert_true(at < n_some);
+        assert_int_equal(some[at].doc, all[i].doc);
+        assert_int_equal(some[at++].impact, all[i].impact);
+    }
+    assert_int_equal(at, n_some);
+}
+
 /* Marking a chunk and looking its impacts up says what reading it says, whatever its density and wherever it begins; and nothing is
  * marked that is not below the limit. */
 static void test_marks(void **state)
@@ -141,6 +158,8 @@ static void test_marks(void **state)
     static uint64_t bits[40000 / 64];
     uint32_t random = 1;
     bool dense = false, sparse = false;
+    static struct posting read[ARRAY_LEN(in)];
+    uint32_t len_read;
 
     for (uint32_t round = 0; round < 400; round++) {
         const uint32_t n = 1 + round * 7 % ARRAY_LEN(in), apart = 1 + round % 60;
@@ -168,9 +187,13 @@ static void test_marks(void **state)
             i += there;
         }
         assert_int_equal(postings_mark(&c, in[n - 1].doc, bits), -EBADMSG);
+        for (unsigned least = 1; least <= UINT8_MAX; least += 1 + random % 40)
+            assert_same_from(&c, in, n, (uint8_t)least);
         bytes[len - 1] ^= 1;
+        assert_true(postings_head(in[0].doc, bytes, len, &c));
         assert_int_equal(postings_mark(&c, in[n - 1].doc + 1, bits), -EBADMSG);
         assert_false(impacts_begin(&impacts, &c));
+        assert_int_equal(postings_read_from(&c, c.largest, read, &len_read), -EBADMSG);
     }
     assert_true(dense && sparse);
 }

@@ -35,6 +35,8 @@ static int read_text(struct query *q)
     if (r < 0)
         return r;
     for (size_t i = 0; i < q->n_tokens; i++) {
+        if (!list_term(&q->lists, q->tokens[i].word, q->tokens[i].stem))
+            return -ENOMEM;
         q->counts[i] = !search_is_filler(q->tokens[i].word) && !is_repeated(q, i);
         any = any || q->counts[i];
     }

@@ -5,6 +5,9 @@
  * have how many. Those that have most of them come first, and once the best of these are worth more than fewer words can be, the
  * rest need no scores: the long lists of frequent words are counted, but hardly read.
  *
+ * Of the word that can be worth most, only documents are looked at that are worth enough for it: those among a frequent word's that
+ * stand out are few, and told by their chunk's other impacts without reading it.
+ *
  * Scores are the same whatever is left out, bit for bit: a bound is made by the additions and multiplications that make a score, in
  * their order, so rounding cannot lift a score above it. Where the order must differ, a bound is taken a little higher. */
 #include <errno.h>
@@ -50,11 +53,6 @@ static void sift_down(struct ranked *heap, size_t n, size_t at)
     heap[at] = moving;
 }
 
-static bool has(const struct document_set *set, uint32_t doc)
-{
-    return set->bits[doc / 64] >> doc % 64 & 1;
-}
-
 static void flip(struct document_set *set, uint32_t doc)
 {
     set->bits[doc / 64] ^= UINT64_C(1) << doc % 64;
@@ -77,7 +75,7 @@ static void offer(struct best *b, struct ranked r)
 {
     bool full = b->n == b->wanted;
 
-    if (b->held && has(b->held, r.doc)) {
+    if (b->held && document_set_has(b->held, r.doc)) {
         lift(b, r);
         return;
     }
@@ -119,15 +117,30 @@ static bool may_rank(const struct best *b, float most, uint32_t doc)
     return most > b->heap[0].score || (most == b->heap[0].score && doc < b->heap[0].doc);
 }
 
+/* The least impact in the list with which a document may be among the best, when all else gives it `rest`; 256: none is enough. */
+static unsigned least_impact(const struct best *b, const struct list *l, float rest, float share)
+{
+    unsigned least = 1, past = UINT8_MAX + 1;
+
+    while (least < past) {
+        unsigned middle = (least + past) / 2;
+        if (may_rank(b, ((float)middle * l->factor + rest) * share * A_LITTLE_HIGHER, 0))
+            past = middle;
+        else
+            least = middle + 1;
+    }
+    return least;
+}
+
 /* Offers a document with its score and its boosts, if it passes. */
 static void consider(struct best *b, uint32_t doc, float score)
 {
     const struct ranking *k = b->ranking;
 
-    if (!may_rank(b, score, doc) || (k->pass && !has(k->pass, doc)))
+    if (!may_rank(b, score, doc) || (k->pass && !document_set_has(k->pass, doc)))
         return;
     for (size_t i = 0; i < k->n_boosts; i++)
-        if (has(&k->boost_sets[i], doc))
+        if (document_set_has(&k->boost_sets[i], doc))
             score *= (float)k->boosts[i].percent / 100.0F;
     offer(b, (struct ranked) { score, doc });
 }
@@ -148,7 +161,8 @@ static float most_boosted(const struct ranking *k)
 struct word {
     const struct list *lists;
     struct reader *readers; /* of each list, for scores; */
-    size_t *looked;         /* and the chunk where the document is that is looked at */
+    size_t *looked;         /* the chunk where the document is that is looked at; */
+    size_t *marked; /* and how many of the first chunks or postings are marked in several.able */
     size_t n;
     struct document_set has; /* who is in any of the lists */
     float most;              /* what a document is worth for it, at most */
@@ -165,28 +179,28 @@ static uint8_t largest_impact(const struct list *l)
     return largest;
 }
 
-/* Marks the documents of a list. */
-static int mark_list(const struct lists *ls, const struct list *l, struct document_set *set)
+/* How many postings the largest chunk of all lists has. */
+static uint32_t largest_chunk(const struct ranking *k)
 {
-    int r = 0;
+    uint32_t most = 1;
 
-    for (size_t i = 0; i < l->n_chunks && r == 0; i++)
-        r = postings_mark(&l->chunks[i], list_chunk_end(ls, l, i), set->bits);
-    for (uint32_t i = 0; l->n_chunks == 0 && i < l->n; i++)
-        set->bits[l->postings[i].doc / 64] |= UINT64_C(1) << l->postings[i].doc % 64;
-    return r;
+    for (size_t g = 0; g < k->n_groups; g++)
+        for (size_t i = 0; i < k->groups[g].n; i++)
+            most = k->groups[g].lists[i].most > most ? k->groups[g].lists[i].most : most;
+    return most;
 }
 
 static int word_begin(struct lists *ls, const struct group *g, struct word *ret)
 {
     *ret = (struct word) { .lists = g->lists, .n = g->n };
     ret->readers = arena_calloc(ls->work, g->n + 1, sizeof(*ret->readers));
-    ret->looked = arena_calloc(ls->work, g->n + 1, sizeof(*ret->looked));
+    ret->looked = arena_calloc(ls->work, 2 * (g->n + 1), sizeof(*ret->looked));
+    ret->marked = ret->looked ? ret->looked + g->n + 1 : NULL;
     int r = ret->readers && ret->looked ? document_set_make(ls, &ret->has) : -ENOMEM;
     for (size_t i = 0; i < g->n && r == 0; i++) {
         float most = (float)largest_impact(&g->lists[i]) * g->lists[i].factor;
         ret->most = most > ret->most ? most : ret->most;
-        r = mark_list(ls, &g->lists[i], &ret->has);
+        r = list_mark(ls, &g->lists[i], &ret->has);
         if (r == 0)
             r = reader_begin(ls, &g->lists[i], &ret->readers[i]);
     }
@@ -223,8 +237,10 @@ struct several {
     struct word *by_most[SEARCH_QUERY_WORDS];        /* who can be worth most first, */
     const uint64_t *has_by_most[SEARCH_QUERY_WORDS]; /* and their bits */
     size_t n;
-    uint32_t n_bits;      /* of 64 documents each */
-    uint32_t docs[BATCH]; /* ascending; */
+    struct document_set able; /* who is worth enough for the word that leads */
+    struct posting *buffer;   /* for a chunk's */
+    uint32_t n_bits;          /* of 64 documents each */
+    uint32_t docs[BATCH];     /* ascending; */
     size_t n_docs;
     float
         most[BATCH]; /* what each can be worth, before its share and boosts; below 0: not enough; */
@@ -303,7 +319,8 @@ static void look_at(struct several *s, uint32_t doc, float share)
     float most = 0;
 
     for (size_t w = 0; w < s->n; w++)
-        most += s->worth[w][i] = has(&s->words[w].has, doc) ? most_here(&s->words[w], doc) : 0;
+        most += s->worth[w][i] =
+            document_set_has(&s->words[w].has, doc) ? most_here(&s->words[w], doc) : 0;
     if (!may_rank(s->best, most * share, doc))
         return;
     s->docs[i] = doc;
@@ -334,51 +351,112 @@ static uint64_t with_exactly(const struct several *s, size_t n_words, uint32_t a
 }
 
 /* Of so many words, what those from this one on, in order of what they can be worth, can be worth together. */
-static float most_from(const struct several *s, size_t from, size_t n_words, float share)
+static float most_from(const struct several *s, size_t from, size_t n_words)
 {
     float most = 0;
 
     for (size_t w = from; w < s->n && w < from + n_words; w++)
         most += s->by_most[w]->most;
-    return most * share * A_LITTLE_HIGHER;
+    return most;
 }
 
 static void rewind_words(struct several *s)
 {
     for (size_t w = 0; w < s->n; w++) {
         for (size_t l = 0; l < s->words[w].n; l++) {
-            s->words[w].looked[l] = 0;
+            s->words[w].looked[l] = s->words[w].marked[l] = 0;
             reader_rewind(&s->words[w].readers[l]);
         }
     }
 }
 
-/* Which of 64 documents have this word and none of those that can be worth more, and pass. */
-static uint64_t led_by(const struct several *s, size_t leader, uint32_t at)
+static int mark_able_of_chunk(struct several *s, const struct list *l, size_t chunk, unsigned least)
+{
+    struct chunk *c = &l->chunks[chunk];
+    uint32_t n;
+
+    if (least > c->largest)
+        return 0;
+    if (least <= c->common)
+        return postings_mark(c, list_chunk_end(s->ls, l, chunk), s->able.bits);
+    int r = list_chunk_read_from(s->ls, l, chunk, (uint8_t)least, s->buffer, &n);
+    for (uint32_t i = 0; r == 0 && i < n; i++)
+        document_set_add(&s->able, s->buffer[i].doc);
+    return r;
+}
+
+/* Marks the leader's documents that may be among the best when the other words give them `rest`, in all chunks that begin before
+ * `past`. What the best are worth grows on the way, so the rest waits. *ret_next: where it begins. */
+static int mark_able(struct several *s, struct word *leader, uint32_t past, float rest, float share,
+                     uint32_t *ret_next)
+{
+    int r = 0;
+
+    *ret_next = UINT32_MAX;
+    for (size_t i = 0; i < leader->n && r == 0; i++) {
+        const struct list *l = &leader->lists[i];
+        size_t *at = &leader->marked[i];
+        unsigned least = 0;
+        uint32_t next = UINT32_MAX;
+        for (; *at < l->n_chunks && (next = l->chunks[*at].first) < past && r == 0; ++*at) {
+            least = least ? least : least_impact(s->best, l, rest, share);
+            r = mark_able_of_chunk(s, l, *at, least);
+        }
+        for (; l->n_chunks == 0 && *at < l->n && (next = l->postings[*at].doc) < past; ++*at) {
+            least = least ? least : least_impact(s->best, l, rest, share);
+            if (l->postings[*at].impact >= least)
+                document_set_add(&s->able, l->postings[*at].doc);
+        }
+        *ret_next = next >= past && next < *ret_next ? next : *ret_next;
+    }
+    return r;
+}
+
+/* Looks at those of 64 documents that are worth enough for the leader, have none of the words that can be worth more, exactly so many
+ * words in all, and pass. */
+static int look_at_64(struct several *s, uint32_t at, size_t n_words, size_t leader, float share)
 {
     const struct document_set *pass = s->best->ranking->pass;
-    uint64_t led = s->has_by_most[leader][at];
+    uint64_t led = s->able.bits[at];
+    int r = 0;
 
+    s->able.bits[at] = 0; /* it is as empty in the end as it was */
     for (size_t w = 0; w < leader; w++)
         led &= ~s->has_by_most[w][at];
-    return pass ? led & pass->bits[at] : led;
+    led &= pass ? pass->bits[at] : led;
+    for (led &= with_exactly(s, n_words, at); led && r == 0; led &= led - 1) {
+        look_at(s, at * 64 + (uint32_t)__builtin_ctzll(led), share);
+        if (s->n_docs == BATCH)
+            r = take_batch(s, share);
+    }
+    return r;
+}
+
+/* The first 64 documents from these on, and before `stop`, of which some are able. */
+static uint32_t next_able(const struct several *s, uint32_t at, uint32_t stop)
+{
+    const uint64_t *bits = s->able.bits;
+
+    while (at + 4 <= stop && !(bits[at] | bits[at + 1] | bits[at + 2] | bits[at + 3]))
+        at += 4;
+    while (at < stop && !bits[at])
+        at++;
+    return at;
 }
 
 /* Ranks the documents that have exactly so many of the words, and of these this one can be worth most. */
 static int rank_led(struct several *s, size_t n_words, size_t leader, float share)
 {
+    struct word *w = s->by_most[leader];
+    const float rest = most_from(s, leader + 1, n_words - 1);
     int r = 0;
 
     rewind_words(s);
-    for (uint32_t at = 0; r == 0 && at < s->n_bits; at++) {
-        uint64_t led = led_by(s, leader, at);
-        if (!led)
-            continue;
-        for (led &= with_exactly(s, n_words, at); led && r == 0; led &= led - 1) {
-            look_at(s, at * 64 + (uint32_t)__builtin_ctzll(led), share);
-            if (s->n_docs == BATCH)
-                r = take_batch(s, share);
-        }
+    for (uint32_t at = 0, next; r == 0 && at < s->n_bits;) {
+        r = mark_able(s, w, w->n > LOOKED_AT ? UINT32_MAX : at * 64 + 64, rest, share, &next);
+        const uint32_t stop = next / 64 < s->n_bits ? next / 64 : s->n_bits;
+        while (r == 0 && (at = next_able(s, at, stop)) < stop)
+            r = look_at_64(s, at, n_words, leader, share);
     }
     return r < 0 ? r : take_batch(s, share);
 }
@@ -392,7 +470,7 @@ static int rank_with(struct several *s, size_t n_words, bool *ret_more)
     int r = 0;
 
     for (; leader + n_words <= s->n && r == 0; leader++) {
-        if (!may_rank(s->best, most_from(s, leader, n_words, share), 0))
+        if (!may_rank(s->best, most_from(s, leader, n_words) * share * A_LITTLE_HIGHER, 0))
             break;
         r = rank_led(s, n_words, leader, share);
     }
@@ -419,6 +497,9 @@ static int rank_several(struct lists *ls, const struct ranking *k, struct best *
     for (size_t w = 0; w < s.n && r == 0; w++)
         s.has_by_most[w] = s.by_most[w]->has.bits;
     s.n_bits = s.words[0].has.n_words;
+    s.buffer = arena_alloc(ls->work, largest_chunk(k) * sizeof(*s.buffer));
+    if (r == 0)
+        r = s.buffer ? document_set_make(ls, &s.able) : -ENOMEM;
     if (r == 0)
         r = count_words(ls, k, s.words, total);
     for (size_t n = s.n; n > 0 && r == 0 && more; n--)
@@ -435,12 +516,14 @@ static int rank_list(const struct lists *ls, struct best *b, const struct list *
 {
     for (size_t i = 0; i < l->n_chunks; i++) {
         const struct chunk *c = &l->chunks[i];
+        uint32_t n;
         if (!may_rank(b, (float)c->largest * l->factor, c->first))
             continue;
-        int r = list_chunk_read(ls, l, i, buffer);
+        unsigned least = least_impact(b, l, 0, 1.0F);
+        int r = list_chunk_read_from(ls, l, i, (uint8_t)least, buffer, &n);
         if (r < 0)
             return r;
-        for (uint32_t j = 0; j < c->n; j++)
+        for (uint32_t j = 0; j < n; j++)
             consider(b, buffer[j].doc, (float)buffer[j].impact * l->factor);
     }
     for (uint32_t i = 0; l->n_chunks == 0 && i < l->n; i++)
@@ -459,7 +542,7 @@ static int count_one(struct lists *ls, const struct ranking *k, uint32_t *total)
     }
     int r = document_set_make(ls, &word.has);
     for (size_t i = 0; i < g->n && r == 0; i++)
-        r = mark_list(ls, &g->lists[i], &word.has);
+        r = list_mark(ls, &g->lists[i], &word.has);
     if (r == 0)
         r = count_words(ls, k, &word, total);
     return r;
@@ -469,11 +552,7 @@ static int rank_one(struct lists *ls, const struct ranking *k, struct best *b, u
 {
     const struct group *g = &k->groups[0];
     struct document_set held;
-    uint32_t most = 1;
-
-    for (size_t i = 0; i < g->n; i++)
-        most = g->lists[i].most > most ? g->lists[i].most : most;
-    struct posting *buffer = arena_alloc(ls->work, most * sizeof(*buffer));
+    struct posting *buffer = arena_alloc(ls->work, largest_chunk(k) * sizeof(*buffer));
     int r = buffer ? count_one(ls, k, total) : -ENOMEM;
     if (r == 0 && g->n > 1) {
         r = document_set_make(ls, &held);

@@ -62,17 +62,25 @@ static void put_difference(struct key *k, const char *folded, const char *stem)
         key_u8(k, (uint8_t)stem[i]);
 }
 
-void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len)
+void search_stem_key(const char *stem, struct key *ret, size_t *ret_folded_len)
 {
-    char stem[TEXT_WORD_BYTES + 1], folded[DICTIONARY_FOLDED_BYTES + 1];
+    char folded[DICTIONARY_FOLDED_BYTES + 1];
 
-    fold(stem, text_stem(word, stem), folded);
+    fold(stem, strlen(stem), folded);
     key_reset(ret);
     key_u8(key_text_prefix(ret, folded), 0);
     *ret_folded_len = ret->len;
     if (strcmp(folded, stem) != 0)
         put_difference(ret, folded, stem);
     key_u8(ret, 0);
+}
+
+void search_term_key(const char *word, struct key *ret, size_t *ret_folded_len)
+{
+    char stem[TEXT_WORD_BYTES + 1];
+
+    text_stem(word, stem);
+    search_stem_key(stem, ret, ret_folded_len);
 }
 
 void search_plain_key(const char *word, struct key *ret)

@@ -18,7 +18,7 @@ static void check(bool holds)
 }
 
 /* Marking a chunk and looking its impacts up says what reading it said. */
-static void mark(const struct chunk *c, const struct posting *postings)
+static void mark(struct chunk *c, const struct posting *postings)
 {
     static uint64_t bits[1024];
     const uint32_t past = ARRAY_LEN(bits) * 64;
@@ -38,6 +38,20 @@ static void mark(const struct chunk *c, const struct posting *postings)
         check(bits[postings[i].doc / 64] >> postings[i].doc % 64 & 1);
         check(c->bits_len == 0 || impacts_at(&impacts, postings[i].doc) == postings[i].impact);
     }
+}
+
+/* Reading those that are worth so much gives these of all. */
+static void check_from(struct chunk *c, const struct posting *postings, uint8_t least)
+{
+    static struct posting some[POSTINGS];
+    uint32_t n = 0, n_some;
+
+    check(postings_read_from(c, least, some, &n_some) == 0);
+    for (uint32_t i = 0; i < c->n; i++)
+        if (postings[i].impact >= least)
+            check(n < n_some && some[n].doc == postings[i].doc &&
+                  some[n++].impact == postings[i].impact);
+    check(n == n_some);
 }
 
 static void read_back(uint32_t first, const uint8_t *data, size_t len)
@@ -62,6 +76,7 @@ static void read_back(uint32_t first, const uint8_t *data, size_t len)
         check(i == 0 || postings[i].doc > postings[i - 1].doc);
     }
     mark(&c, postings);
+    check_from(&c, postings, len > 3 ? data[3] : 1);
     uint32_t n = c.n;
     size_t written = postings_write(postings, n, bytes);
     check(written <= len); /* the most frequent impact may have been another */
