@@ -140,6 +140,7 @@ struct search_request {
 struct search_hit {
     struct slice key; /* in the arena; empty: not read yet */
     uint32_t document;
+    uint32_t boosts; /* bit n: it has the value of the request's boost n, of the first 32 */
     float score;
 };
 

@@ -175,14 +175,26 @@ int search_document_of(const struct rd *rd, struct slice key, uint32_t *ret)
     return r;
 }
 
-static int read_hits(struct query *q, const struct ranked *ranked, size_t n)
+static uint32_t boosts_of(const struct query *q, const struct document_set *sets, uint32_t doc)
+{
+    uint32_t boosts = 0;
+
+    for (size_t i = 0; i < q->request->n_boosts && i < 32; i++)
+        boosts |= (uint32_t)document_set_has(&sets[i], doc) << i;
+    return boosts;
+}
+
+static int read_hits(struct query *q, const struct ranked *ranked, size_t n,
+                     const struct document_set *boosts)
 {
     q->result->hits = arena_calloc(q->arena, n + 1, sizeof(struct search_hit));
     if (!q->result->hits)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         struct search_hit *hit = &q->result->hits[i];
-        *hit = (struct search_hit) { .document = ranked[i].doc, .score = ranked[i].score };
+        *hit = (struct search_hit) { .document = ranked[i].doc,
+                                     .boosts = boosts_of(q, boosts, ranked[i].doc),
+                                     .score = ranked[i].score };
         int r = q->request->without_keys ? 0 : search_key(q->lists.rd, q->arena, hit);
         if (r < 0)
             return r;
@@ -239,7 +251,7 @@ static int rank(struct query *q)
     if (r == 0)
         r = list_rank(&q->lists, &k, ranked, &n, &q->result->total);
     if (r == 0 && n > request->offset)
-        r = read_hits(q, ranked + request->offset, n - request->offset);
+        r = read_hits(q, ranked + request->offset, n - request->offset, boosts);
     if (r == 0 && request->n_count_columns > 0)
         r = count(q, &matches);
     return r;

@@ -78,10 +78,12 @@ static void test_boosts(void **state)
     expect(f, "diabetes", "a b");
     assert_int_equal(ask_for(f, &r), 0);
     assert_string_equal(hit(f, 0), "b");
+    assert_int_equal(f->result.hits[0].boosts, 1);
     r.offset = 1;
     assert_int_equal(ask_for(f, &r), 0);
     assert_int_equal(f->result.n_hits, 1);
     assert_string_equal(hit(f, 0), "a");
+    assert_int_equal(f->result.hits[0].boosts, 0);
     assert_int_equal(f->result.total, 2);
 }
 

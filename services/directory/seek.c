@@ -49,6 +49,7 @@ enum {
 struct plan {
     struct arena *arena;
     size_t n_filters, n_boosts;
+    size_t area_boost; /* the one of care areas, where there is one */
     bool failed;
     struct search_boost boosts[BOOSTS_MAX];
     struct search_facet filters[FILTERS_MAX];
@@ -173,6 +174,7 @@ static void make_plan(struct plan *p, const struct seek *s, const struct seek_re
         add_places(p, s);
     else
         add_boost(p, COLUMN_LEVEL, number_text(p, ORGANISATION_LEVEL_NATIONAL), NATIONAL);
+    p->area_boost = p->n_boosts;
     if (!by_place)
         add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_CARE_AREA), AREA);
     add_boost(p, COLUMN_KIND, number_text(p, ORGANISATION_KIND_PATIENT_ASSOCIATION), PATIENTS);
@@ -523,19 +525,22 @@ static int area_is_meant(const struct seek *s, const CareArea *area, bool *ret, 
     return r;
 }
 
-/* Marks the areas that lead; `ret_slug` is the first of them, or NULL. */
-static int mark_areas(const struct seek *s, struct placed *best, size_t n, const char **ret_slug)
+/* Marks the areas that lead; `ret_slug` is the first of them, or NULL. Which hits are areas, their boost tells; keys are read of no
+ * others. */
+static int mark_areas(const struct seek *s, const struct plan *p, struct placed *best, size_t n,
+                      const char **ret_slug)
 {
     size_t checked = 0;
     for (size_t i = 0; i < n && checked < AREAS_CHECKED; i++) {
         struct entry e;
         bool meant = false;
-        int r = search_key(s->in->state, s->in->arena, &best[i].hit);
-        if (r < 0)
-            return r;
-        if (findable_type(best[i].hit.key) != ENTRY_TYPE_CARE_AREA)
+        if (!(best[i].hit.boosts >> p->area_boost & 1))
             continue;
-        r = findable_entry(s->in->state, best[i].hit.key, &e);
+        int r = search_key(s->in->state, s->in->arena, &best[i].hit);
+        if (r == 0)
+            r = findable_entry(s->in->state, best[i].hit.key, &e);
+        if (r == 0 && !e.care_area)
+            r = -EBADMSG;
         if (r == 0)
             r = area_is_meant(s, e.care_area, &meant, &best[i].leads);
         if (r < 0)
@@ -596,7 +601,7 @@ static int put_in_order(struct seek *s, struct plan *p, const struct seek_reques
     struct placed *best = take_best(s, &n);
     int r = best ? 0 : -ENOMEM;
     if (r == 0 && !somewhere)
-        r = mark_areas(s, best, n, &area);
+        r = mark_areas(s, p, best, n, &area);
     if (r == 0 && area) {
         /* Once more, with the area's organisations before others that have the same words. Counts stay what they are. */
         const struct search_result before = s->result;
@@ -610,7 +615,7 @@ static int put_in_order(struct seek *s, struct plan *p, const struct seek_reques
             best = take_best(s, &n);
         area = NULL;
         if (r == 0)
-            r = best ? mark_areas(s, best, n, &area) : -ENOMEM;
+            r = best ? mark_areas(s, p, best, n, &area) : -ENOMEM;
     }
     if (r == 0 && !s->overridden && !request->leave_places)
         r = weigh_mentions(s, best, n);
