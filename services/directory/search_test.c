@@ -141,6 +141,23 @@ TEST(who_writes_a_name_whole_means_that_one)
     assert_first("Vad betyder NPF?", "NPF");
 }
 
+TEST(those_of_patients_come_before_others_that_say_it_a_little_better)
+{
+    Organisation fund = an_organisation("fund", "Fonden");
+    fund.kind = ORGANISATION_KIND_FOUNDATION;
+    fund.description = "Kvastar, bara kvastar.";
+    Organisation patients = an_organisation("patients", "Förbundet");
+    patients.description = "För den som binder borstar, penslar, viskor, vippor och kvastar.";
+    Organisation umbrella = an_organisation("umbrella", "Samverkan");
+    umbrella.kind = ORGANISATION_KIND_UMBRELLA;
+    umbrella.description = "För förbund kring borstar, penslar, viskor, vippor och kvastar.";
+    register_organisation(&fund);
+    register_organisation(&patients);
+    register_organisation(&umbrella);
+    then_ok();
+    assert_int_equal(place_of(search("kvast"), "fund"), 3);
+}
+
 TEST(words_of_an_area_lead_to_the_area_then_to_its_organisations)
 {
     given_real_organisations();

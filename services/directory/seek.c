@@ -33,11 +33,11 @@ enum {
 /* What a document's worth is multiplied with, in hundredths. */
 enum {
     NATIONAL = 130,
-    PATIENTS =
-        115, /* associations of patients: who is ill looks for them rather than for funds and authorities */
+    PATIENTS = 150, /* associations of patients and what they are members of: who is ill looks for
+                       them rather than for funds and authorities */
     DORMANT = 80,
     TERM = 50,
-    AREA = 130, /* what may lead to many organisations */
+    AREA = 150, /* what may lead to many organisations */
     IN_MUNICIPALITY = 200,
     IN_REGION = 500,
     IN_HEALTHCARE_REGION = 500,
@@ -178,6 +178,7 @@ static void make_plan(struct plan *p, const struct seek *s, const struct seek_re
     if (!by_place)
         add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_CARE_AREA), AREA);
     add_boost(p, COLUMN_KIND, number_text(p, ORGANISATION_KIND_PATIENT_ASSOCIATION), PATIENTS);
+    add_boost(p, COLUMN_KIND, number_text(p, ORGANISATION_KIND_UMBRELLA), PATIENTS);
     add_boost(p, COLUMN_DORMANT, "1", DORMANT);
     add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_TERM), TERM);
 }
