@@ -47,7 +47,8 @@ static void divides(void **state)
     static const char *const divided[] = {
         "bröst+cancer",         "folk+hälso+arbete",  "sjuk+sköterske+utbildning",
         "ungdoms+mottagningen", "mag+tarm+sjukdomar", "språk+grupp",
-        "vetenskaps+rådet",     "lymf+ödem",
+        "vetenskaps+rådet",     "lymf+ödem",          "sorge+grupp",
+        "hjärte+gruppen",
     };
     for (size_t i = 0; i < ARRAY_LEN(divided); i++) {
         char word[64], *to = word;

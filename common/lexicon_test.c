@@ -189,14 +189,17 @@ static void reads_lists(void **state)
     char folder[] = "/tmp/fokus-lexicon-XXXXXX", good[256], bad[256];
     struct lists l = { 0 };
     static const char *const wrong[] = { "tail\n", "tails bil\n", "tail bil båt\n",
-                                         "irregular män\n" };
+                                         "irregular män\n", "link sorge\n" };
     (void)state; /* needs none */
 
     assert_non_null(mkdtemp(folder));
     write_file(folder, "good",
-               "# a comment\n\nirregular män man\ntail förening\nnever-last förening\n", good);
+               "# a comment\n\nirregular män man\ntail förening\nnever-last förening\n"
+               "link sorge sorg\n",
+               good);
     assert_int_equal(lists_read(good, &l), 0);
-    assert_int_equal(l.n, 3);
+    assert_int_equal(l.n, 4);
+    assert_string_equal(l.all[3].base, "sorg");
     assert_string_equal(lists_irregular(&l, "män"), "man");
     assert_null(lists_irregular(&l, "förening"));
     assert_int_equal(lists_flags(&l, "förening"), LEXICON_TAIL | LEXICON_NEVER_LAST);

@@ -19,7 +19,14 @@ static const struct {
     { "never-first", LEXICON_NEVER_FIRST },
     { "never-last", LEXICON_NEVER_LAST },
     { "short-first", LEXICON_SHORT_FIRST },
+    { "link", LEXICON_FIRST },
 };
+
+/* Whether a base form follows the word. */
+static bool has_base(uint16_t flag)
+{
+    return flag == 0 || flag == LEXICON_FIRST;
+}
 
 static bool read_line(const char *line, struct listed *ret)
 {
@@ -28,7 +35,7 @@ static bool read_line(const char *line, struct listed *ret)
     for (size_t i = 0; n >= 2 && i < ARRAY_LEN(kinds); i++) {
         if (strcmp(kind, kinds[i].name) == 0) {
             ret->flag = kinds[i].flag;
-            return n == (kinds[i].flag ? 2 : 3);
+            return n == (has_base(kinds[i].flag) ? 3 : 2);
         }
     }
     return false;
@@ -57,8 +64,9 @@ int lists_read(const char *path, struct lists *ret)
         l.all = larger;
         l.all[l.n] = (struct listed) { 0 };
         if (!read_line(line, &l.all[l.n++])) {
-            fprintf(stderr, "%s:%zu: want a kind, a word and, for irregular, its base form\n", path,
-                    number);
+            fprintf(stderr,
+                    "%s:%zu: want a kind, a word and, for irregular and link, its base form\n",
+                    path, number);
             r = -EINVAL;
         }
     }

@@ -360,8 +360,9 @@ static int add_listed(struct compiler *c)
         const struct listed *l = &c->lists.all[i];
         uint16_t flags =
             l->flag == LEXICON_SHORT_FIRST ? LEXICON_SHORT_FIRST | LEXICON_FIRST : l->flag;
+        const char *base = l->flag == LEXICON_FIRST ? l->base : NULL;
         if (l->flag != LEXICON_TAIL && l->flag != 0)
-            r = forms_add(c->forms, l->word, NULL, NULL, flags, 0);
+            r = forms_add(c->forms, l->word, NULL, base, flags, 0);
     }
     return r;
 }
