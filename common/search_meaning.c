@@ -98,6 +98,20 @@ bool meaning_is_generic(const struct text_token *token)
     return false;
 }
 
+bool meaning_is_person(const struct text_token *token)
+{
+    static const char *const stems[] = {
+        "bror",   "dott",  "familj", "far",  "flick", "fru",  "föräld", "kill",
+        "kompis", "kvinn", "mak",    "mamm", "man",   "mor",  "papp",   "partn",
+        "person", "pojk",  "sambo",  "son",  "syst",  "tjej", "vux",    "vän",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(stems); i++)
+        if (strcmp(token->stem, stems[i]) == 0)
+            return true;
+    return false;
+}
+
 /* ---- building up ---- */
 
 static int add_one_list(struct query *q, struct group *g, struct list l)

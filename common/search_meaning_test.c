@@ -70,6 +70,19 @@ static void test_joined(void **state)
     assert_int_equal(f->result.total, 2);
 }
 
+/* Who it is about is worth less than what is looked for, however rare; alone it is looked for as any word. */
+static void test_persons(void **state)
+{
+    struct fixture *f = *state;
+
+    put_some(f);
+    put(f, "who", "Klubben", "Vuxna.");
+    put(f, "what", "Laget", "Kvastar.");
+    put(f, "more", "Skaran", "Kvastar och borstar.");
+    expect(f, "kvast vuxen", "what more who");
+    expect(f, "vuxen", "who");
+}
+
 /* Who writes a compound as its parts means the word that they are together. */
 static void test_runs(void **state)
 {
@@ -272,13 +285,21 @@ static void test_agreement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SEARCH_TEST(test_words),      SEARCH_TEST(test_fillers),
-        SEARCH_TEST(test_parts),      SEARCH_TEST(test_far_parts),
-        SEARCH_TEST(test_joined),     SEARCH_TEST(test_runs),
-        SEARCH_TEST(test_typos),      SEARCH_TEST(test_sounds),
-        SEARCH_TEST(test_no_typos),   SEARCH_TEST(test_generic_words),
-        SEARCH_TEST(test_type_ahead), SEARCH_TEST(test_synonyms_of_parts),
-        SEARCH_TEST(test_synonyms),   SEARCH_TEST(test_agreement),
+        SEARCH_TEST(test_words),
+        SEARCH_TEST(test_fillers),
+        SEARCH_TEST(test_parts),
+        SEARCH_TEST(test_far_parts),
+        SEARCH_TEST(test_joined),
+        SEARCH_TEST(test_persons),
+        SEARCH_TEST(test_runs),
+        SEARCH_TEST(test_typos),
+        SEARCH_TEST(test_sounds),
+        SEARCH_TEST(test_no_typos),
+        SEARCH_TEST(test_generic_words),
+        SEARCH_TEST(test_type_ahead),
+        SEARCH_TEST(test_synonyms_of_parts),
+        SEARCH_TEST(test_synonyms),
+        SEARCH_TEST(test_agreement),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,8 @@ enum {
     DICTIONARY_STEPS = 40000,
 };
 
+#define PERSON 0.5F /* what a word is worth that only says who it is about, against others */
+
 /* ---- words ---- */
 
 static bool is_repeated(const struct query *q, size_t at)
@@ -58,6 +60,20 @@ static void leave_generic(struct query *q)
             q->counts[i] = false;
 }
 
+/* Of "adhd vuxen" the adhd is what is looked for: who it is about is worth half. */
+static void weigh_persons(struct query *q)
+{
+    bool telling = false;
+
+    for (size_t i = 0; i < q->n_tokens; i++)
+        telling = telling || (q->groups[i].n > 0 && !meaning_is_person(&q->tokens[i]));
+    for (size_t i = 0; i < q->n_tokens && telling; i++) {
+        struct group *g = &q->groups[i];
+        for (size_t l = 0; l < g->n && meaning_is_person(&q->tokens[i]); l++)
+            g->lists[l].factor *= PERSON;
+    }
+}
+
 static int find_words(struct query *q)
 {
     int r = meaning_add_runs(q);
@@ -73,6 +89,7 @@ static int find_words(struct query *q)
         if (q->counts[i])
             r = meaning_find_word(q, i, unfinished);
     }
+    weigh_persons(q);
     return r;
 }
 
