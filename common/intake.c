@@ -404,6 +404,7 @@ static void queue_command(struct service *s, const struct asker *a, const struct
                "The service is short of memory. Nothing was changed; try again in a moment.");
         return;
     }
+    s->commands_taken++;
     s->commands_waiting++;
     s->bytes_waiting += s->parcel->bytes - bytes;
     if (s->parcel->n >= s->portion) {
@@ -615,8 +616,7 @@ static void note_degraded(struct service *s, const char *degraded)
 
 void intake_committed(struct service *s, struct commit *c)
 {
-    size_t public_events = 0, n_unsent = 0, portion = FIRST_PORTION;
-    bool for_gateway = false;
+    size_t n_unsent = 0, portion = FIRST_PORTION;
 
     for (const struct parcel *p = c->parcels; p; p = p->next) {
         answer_parcel(s, p);
@@ -639,21 +639,9 @@ void intake_committed(struct service *s, struct commit *c)
     note_degraded(s, c->degraded);
     figures_committed(s->figures, c->n, c->us);
 
-    /* Commit, reply, publish: in this order everywhere. */
     door_flush(s, &s->call);
     door_flush(s, &s->admin);
-    for (size_t i = 0; i < c->made.n_events; i++) {
-        Fokus__Event__V1__Audience audience = c->made.events[i]->audience;
-        public_events += audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
-        for_gateway |= audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_GATEWAY;
-    }
-    stream_publish(s->publisher, c->made.events, c->made.n_events);
-    if (for_gateway) /* it reads what it may not be sent */
-        stream_heartbeat(s->publisher, core_log_id(s->core), s->last_sequence);
-    figures_published(s->figures, public_events);
-    if (s->def->effect)
-        effects_committed(s, c);
-    commit_free(c);
+    publish_commit(s, c);
 }
 
 /* The writer waits at its socket: an empty parcel wakes it. Without memory for one the next turn tries again. */

@@ -1,5 +1,5 @@
 /* process.h - what the files of the running process share: service.c (start, loop, stop), intake.c (frames in, replies
- * out), intake_caller.c (who calls), workers.c (the writer and pool threads), effects.c (the thread for effects) and runtime.c (the methods every service has). Nobody else includes it.
+ * out), intake_caller.c (who calls), publish.c (when events leave), workers.c (the writer and pool threads), effects.c (the thread for effects) and runtime.c (the methods every service has). Nobody else includes it.
  *
  * Everything here belongs to the I/O thread. The other two threads get a parcel or give one back, and touch only what
  * is in it, the core, and their own end of the socket pair. */
@@ -137,6 +137,10 @@ struct service {
     size_t portion;        /* commands at which the parcel is given on */
 
     size_t commands_waiting, bytes_waiting, jobs_waiting;
+    uint64_t commands_taken;      /* so far */
+    struct commit *unpublished;   /* a large one whose events have not left; they do when */
+    uint64_t publish_at_commands; /* so many are taken, or */
+    int64_t publish_at_us;
     uint64_t last_sequence, last_record;
     char degraded[DEGRADED_CHARS];
     int64_t started_ms, drain_until_us; /* the latter 0 until SIGTERM */
@@ -158,7 +162,7 @@ bool caller_of_call(struct service *s, const struct door *d, const struct method
 void intake_turn(struct service *s, struct door *d);
 /* Sends what turn and commits answered; passes the turn's commands on; ends its snapshot. */
 void intake_end_turn(struct service *s);
-/* Answers what the writer committed, then publishes its events. */
+/* Answers what the writer committed, then lets its events be published. */
 void intake_committed(struct service *s, struct commit *c);
 /* Queues the command that the service gives itself, if there is one now. */
 void intake_chore(struct service *s);
@@ -167,6 +171,13 @@ void intake_job_done(struct service *s, struct pool_thread *from, struct parcel 
 /* Has the writer rebuild the tables if somebody met damage. */
 void intake_mend(struct service *s);
 void door_close(struct door *d);
+
+/* ---- publish.c ---- */
+
+/* Takes over a commit that is answered: publishes its events at once, or keeps a large one. */
+void publish_commit(struct service *s, struct commit *c);
+/* Publishes the kept one if it is time, or anyway. */
+void publish_kept(struct service *s, bool anyway);
 
 /* ---- workers.c ---- */
 

@@ -398,6 +398,8 @@ static void run_timers(struct loop *l)
     due(s->turn_us, &l->chore_us, CHORE_S * (int64_t)1000000, &chore);
     if (l->watchdog_every_us)
         due(s->turn_us, &l->watchdog_us, l->watchdog_every_us, &watchdog);
+    /* What a heartbeat tells of has left; and nothing is kept by a service that stops. */
+    publish_kept(s, beat || s->drain_until_us);
     if (beat)
         stream_heartbeat(s->publisher, core_log_id(s->core), s->last_sequence);
     if (chore)
@@ -416,6 +418,8 @@ static int wait_ms(const struct loop *l)
         next_us = l->watchdog_us;
     if (l->s->drain_until_us && l->s->drain_until_us < next_us)
         next_us = l->s->drain_until_us;
+    if (l->s->unpublished && l->s->publish_at_us < next_us)
+        next_us = l->s->publish_at_us;
     int64_t left_us = next_us - clock_us();
     return left_us <= 0 ? 0 : (int)(left_us / 1000 + 1);
 }
@@ -593,6 +597,7 @@ static int serve(struct service *s, const struct options *o, int signals, struct
         (void)pthread_join(s->pool[i].thread, NULL); /* made above */
     }
     take_commits(s);
+    publish_kept(s, true);
     take_jobs(s);
     return r;
 }

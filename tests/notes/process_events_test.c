@@ -98,6 +98,56 @@ static void a_heartbeat_tells_the_logs_end(void **state)
     bus_close(sub);
 }
 
+enum { CALLERS = 48 };
+
+/* Just after a heartbeat so many callers send at once, and then nothing: how long it takes until all their events are heard. */
+static int64_t ms_to_hear_callers(struct process *p, struct bus_socket *sub, int round)
+{
+    struct buf frame = BUF_INIT(BUS_MAX_FRAME);
+    char slug[32];
+
+    for (int i = 0; i < CALLERS; i++) {
+        (void)snprintf(slug, sizeof(slug), "round-%d-%d", round, i); /* fits */
+        (void)add_call(p, &frame, NULL, NOTES "AddNote", note(p, slug));
+    }
+    (void)next_message(p, sub, "notes.heartbeat.");
+    int64_t begin = test_now_ms();
+    send_frame(p->call, (struct slice) { frame.data, frame.len });
+    buf_free(&frame);
+    uint64_t sequence = (uint64_t)round * CALLERS;
+    for (size_t heard = 0; heard < CALLERS;) {
+        const Fokus__Event__V1__EventBatch *batch = next_batch(p, sub);
+        assert_int_equal(batch->previous, sequence);
+        for (size_t i = 0; i < batch->n_events; i++)
+            assert_int_equal(batch->events[i]->sequence, ++sequence);
+        heard += batch->n_events;
+    }
+    int64_t took_ms = test_now_ms() - begin;
+    for (size_t n = 0; n < CALLERS;) {
+        const Fokus__Wire__V1__Replies *replies = next_replies(p, p->call, PATIENCE_MS);
+        assert_non_null(replies);
+        n += replies->n_replies;
+    }
+    return took_ms;
+}
+
+/* A large commit's events wait for its callers' next commands, but not for long: here none come, and the next heartbeat is a
+ * second away. */
+static void events_of_many_callers_wait_for_nobody(void **state)
+{
+    struct process *p = *state;
+    struct bus_socket *sub = subscribe(p, "notes.NoteAdded.");
+    int64_t best_ms = INT64_MAX;
+
+    wait_subscribed(p, sub);
+    for (int round = 0; round < 3; round++) {
+        int64_t ms = ms_to_hear_callers(p, sub, round);
+        best_ms = ms < best_ms ? ms : best_ms;
+    }
+    bus_close(sub);
+    assert_in_range(best_ms, 0, 500);
+}
+
 static const ReadEventsResponse *read_events(struct process *p, struct bus_socket *s,
                                              const ReadEventsRequest *request)
 {
@@ -192,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PROCESS(events_follow_their_commit_and_chain_over_a_restart),
         PROCESS(a_heartbeat_tells_the_logs_end),
+        PROCESS(events_of_many_callers_wait_for_nobody),
         PROCESS(read_events_shows_each_what_he_may_see),
         PROCESS(read_events_goes_on_in_the_middle_of_a_large_record),
         PROCESS(records_leave_as_they_are_stored),
