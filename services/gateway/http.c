@@ -10,6 +10,7 @@
 #include "services/gateway/http.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -31,13 +32,15 @@ enum {
     BACKLOG = 1024,
     SWEEP_MS = 500,
     KEPT_BYTES = 2048, /* a buffer up to this size is kept for the connection's next request */
+    LOOKS = 32,        /* at a connection that waits, before it is suspended */
+    LOOK_MS = 5,       /* from one to the next while nothing else happens */
 };
 
 enum conn_state {
     CONN_IDLE,     /* between requests */
     CONN_BEGUN,    /* the request line is there */
     CONN_READING,  /* headers are checked, the body comes */
-    CONN_WAITING,  /* suspended: the handler answers later */
+    CONN_WAITING,  /* the handler answers later */
     CONN_ANSWERED, /* the answer is made, not yet queued */
     CONN_SENDING,
 };
@@ -54,6 +57,8 @@ struct conn {
     const char *refusal; /* the request cannot be trusted: why */
     int refusal_status;
     bool in_handler;
+    bool suspended; /* while it waits */
+    unsigned looks; /* since it waits */
     struct MHD_Response *response;
     int status;
 };
@@ -65,10 +70,12 @@ struct http {
     char address[INET6_ADDRSTRLEN + 16];
     struct conn *conns;
     size_t n_conns, under_way;
+    size_t n_waiting, n_awake; /* those that wait; of these, those not suspended */
     uint64_t cut_off;
     int64_t now_ms, next_sweep_ms;
     struct id_source ids;
-    bool resumed, stopping;
+    bool answered, stopping;
+    bool stirred; /* in this turn a connection or a request began or ended */
 };
 
 /* ---- one request ---- */
@@ -278,6 +285,38 @@ static enum MHD_Result refuse_and_close(struct conn *c)
     return c->response ? queue_answer(c) : MHD_NO;
 }
 
+/* ---- waiting ----
+ *
+ * To suspend a connection and take it up again costs three system calls, a fifth of what a quick call costs here. So a connection
+ * first waits awake: the library calls us in each turn, and we have no answer yet. It also notices then when the client breaks off. */
+
+static void wait_begin(struct conn *c)
+{
+    c->looks = 0;
+    c->http->n_waiting++;
+    c->http->n_awake++;
+}
+
+/* One more turn without an answer. */
+static void wait_on(struct conn *c)
+{
+    if (++c->looks < LOOKS)
+        return;
+    c->suspended = true;
+    c->http->n_awake--;
+    MHD_suspend_connection(c->mhd);
+}
+
+static void wait_end(struct conn *c)
+{
+    c->http->n_waiting--;
+    if (c->suspended)
+        MHD_resume_connection(c->mhd);
+    else
+        c->http->n_awake--;
+    c->suspended = false;
+}
+
 static enum MHD_Result request_came(void *arg, struct MHD_Connection *mhd, const char *url,
                                     const char *method, const char *version, const char *bytes,
                                     size_t *len, void **request)
@@ -306,14 +345,16 @@ static enum MHD_Result request_came(void *arg, struct MHD_Connection *mhd, const
         h->config.handler(h->config.arg, &c->e);
         c->in_handler = false;
         if (c->state == CONN_WAITING) {
-            MHD_suspend_connection(mhd);
+            wait_begin(c);
             return MHD_YES;
         }
         return c->response ? queue_answer(c) : MHD_NO;
+    case CONN_WAITING:
+        wait_on(c);
+        return MHD_YES;
     case CONN_ANSWERED:
         return c->response ? queue_answer(c) : MHD_NO;
     case CONN_IDLE:
-    case CONN_WAITING:
     case CONN_SENDING:
         break;
     }
@@ -331,8 +372,11 @@ static void request_ended(void *arg, struct MHD_Connection *mhd, void **request,
     *request = NULL;
     if (!c || c->state == CONN_IDLE)
         return;
-    if (c->state == CONN_WAITING && c->e.gone)
-        c->e.gone(&c->e);
+    if (c->state == CONN_WAITING) {
+        wait_end(c);
+        if (c->e.gone)
+            c->e.gone(&c->e);
+    }
     if (c->response)
         MHD_destroy_response(c->response);
     c->response = NULL;
@@ -341,6 +385,7 @@ static void request_ended(void *arg, struct MHD_Connection *mhd, void **request,
     c->state = CONN_IDLE;
     c->deadline_ms = h->now_ms + (int64_t)h->config.request_s * 1000;
     h->under_way--;
+    h->stirred = true;
 }
 
 bool http_peer(const struct exchange *e, uint8_t ret[16])
@@ -405,8 +450,8 @@ void http_answer(struct exchange *e, int status, const char *type, struct buf *b
     bool waited = c->state == CONN_WAITING && !c->in_handler;
     c->state = CONN_ANSWERED;
     if (waited) {
-        MHD_resume_connection(c->mhd);
-        c->http->resumed = true;
+        wait_end(c);
+        c->http->answered = true;
     }
 }
 
@@ -418,6 +463,7 @@ static void connection_changed(void *arg, struct MHD_Connection *mhd, void **con
     struct http *h = arg;
     struct conn *c = *context;
 
+    h->stirred = true;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         c = calloc(1, sizeof(*c));
         *context = c;
@@ -572,12 +618,13 @@ void http_free(struct http *h)
             continue;
         if (c->e.gone)
             c->e.gone(&c->e);
+        wait_end(c);
         c->response = NULL;
         c->state = CONN_ANSWERED; /* without a response: it is closed */
-        MHD_resume_connection(c->mhd);
     }
     (void)MHD_run(h->daemon); /* takes the resumed ones up */
     MHD_stop_daemon(h->daemon);
+    assert(h->n_waiting == 0 && h->n_awake == 0);
     free(h);
 }
 
@@ -594,7 +641,7 @@ int http_fd(const struct http *h)
 void http_turn(struct http *h, int64_t now_ms)
 {
     h->now_ms = now_ms;
-    h->resumed = false;
+    h->answered = h->stirred = false;
     if (h->n_conns && now_ms >= h->next_sweep_ms)
         sweep(h);
     (void)MHD_run(h->daemon); /* fails only for other kinds of daemon */
@@ -605,10 +652,13 @@ int http_due_ms(const struct http *h, int64_t now_ms)
     MHD_UNSIGNED_LONG_LONG timeout_ms;
     int64_t due_ms = -1;
 
-    if (h->resumed)
+    if (h->answered)
         return 0;
     if (MHD_get_timeout(h->daemon, &timeout_ms) == MHD_YES)
         due_ms = timeout_ms < 60000 ? (int64_t)timeout_ms : 60000;
+    /* The library wants to look at those that wait awake again at once. */
+    if (due_ms == 0 && h->n_awake && h->n_waiting == h->under_way && !h->stirred)
+        due_ms = LOOK_MS;
     if (h->n_conns) {
         int64_t sweep_ms = h->next_sweep_ms > now_ms ? h->next_sweep_ms - now_ms : 0;
         if (due_ms < 0 || sweep_ms < due_ms)
