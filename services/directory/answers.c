@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "services/directory/searches.h"
 
 enum { SET = 8, LOCALE_BYTES = 8 };
 
@@ -26,6 +27,7 @@ struct place {
     size_t len;
     uint64_t found, used;
     bool counts;
+    int64_t counted_ms; /* when it last did */
 };
 
 static struct {
@@ -77,7 +79,16 @@ static bool is_at(const struct place *p, const struct answer_key *key)
     return p->packed && memcmp(&p->key, key, sizeof(*key)) == 0;
 }
 
-bool answers_find(const struct answer_key *key, struct arena *arena, struct kept_answer *ret)
+static bool counts_now(struct place *p, int64_t now_ms)
+{
+    if (!p->counts || !searches_once_over(p->counted_ms, now_ms))
+        return false;
+    p->counted_ms = now_ms;
+    return true;
+}
+
+bool answers_find(const struct answer_key *key, struct arena *arena, int64_t now_ms,
+                  struct kept_answer *ret)
 {
     bool found = false;
 
@@ -89,15 +100,16 @@ bool answers_find(const struct answer_key *key, struct arena *arena, struct kept
             continue;
         *ret = (struct kept_answer) { { arena_memdup(arena, p->packed, p->len), p->len },
                                       p->found,
-                                      p->counts };
+                                      false };
         p->used = ++memory.clock;
         found = ret->packed.data != NULL;
+        ret->counts = found && counts_now(p, now_ms);
     }
     pthread_mutex_unlock(&memory.lock);
     return found;
 }
 
-void answers_keep(const struct answer_key *key, const struct kept_answer *answer)
+void answers_keep(const struct answer_key *key, const struct kept_answer *answer, int64_t now_ms)
 {
     uint8_t *copy = answer->packed.len <= ANSWERS_BYTES
                         ? malloc(answer->packed.len > 0 ? answer->packed.len : 1)
@@ -118,7 +130,8 @@ void answers_keep(const struct answer_key *key, const struct kept_answer *answer
                           .len = answer->packed.len,
                           .found = answer->found,
                           .used = ++memory.clock,
-                          .counts = answer->counts };
+                          .counts = answer->counts,
+                          .counted_ms = now_ms };
     pthread_mutex_unlock(&memory.lock);
 }
 

@@ -31,10 +31,11 @@ struct kept_answer {
 /* False: the answer to this request is not to be kept. */
 bool answers_key(const struct query_in *in, const ProtobufCMessage *request,
                  struct answer_key *ret) must_check;
-/* A copy in the arena. False: there is none. */
-bool answers_find(const struct answer_key *key, struct arena *arena,
+/* A copy in the arena; it counts again a second after it last did (searches.h), which saves looking at the text. False: there is none. */
+bool answers_find(const struct answer_key *key, struct arena *arena, int64_t now_ms,
                   struct kept_answer *ret) must_check;
-/* Keeps a copy, if it is short enough and there is memory for it, in place of one that was not asked for so lately. */
-void answers_keep(const struct answer_key *key, const struct kept_answer *answer);
+/* Keeps a copy of an answer that has been counted, if it is short enough and there is memory for it, in place of one that was not asked
+ * for so lately. */
+void answers_keep(const struct answer_key *key, const struct kept_answer *answer, int64_t now_ms);
 /* How many are kept. */
 size_t answers_kept(void);

@@ -11,13 +11,19 @@ static SearchDirectoryRequest a_request(const char *query)
     return request;
 }
 
-static const SearchDirectoryResponse *search(const SearchDirectoryRequest *request)
+static const SearchDirectoryResponse *search_after(int64_t ms,
+                                                   const SearchDirectoryRequest *request)
 {
     SearchDirectoryResponse *response;
-    given_time_passes(1000);
+    given_time_passes(ms);
     ask(anonymous(), "SearchDirectory", request, &response);
     then_ok();
     return response;
+}
+
+static const SearchDirectoryResponse *search(const SearchDirectoryRequest *request)
+{
+    return search_after(SEARCHES_ONCE_MS, request);
 }
 
 static const SearchDirectoryResponse *search_for(const char *query)
@@ -103,6 +109,23 @@ TEST(each_asking_counts)
     assert_string_equal(counts[0]->text, "kvast");
     assert_int_equal(counts[0]->asked, SEARCHES_LEAST);
     assert_int_equal(counts[0]->found, 1);
+    arena_free(arena);
+}
+
+TEST(it_counts_once_a_second)
+{
+    const SearchDirectoryRequest request = a_request("kvast");
+    SearchedText **counts;
+    size_t n;
+    struct arena *arena = arena_new(1 << 20);
+
+    searches_forget();
+    given_organisation("a", "Kvastförbundet");
+    for (int i = 0; i < 2 * SEARCHES_LEAST; i++)
+        (void)search_after(SEARCHES_ONCE_MS / 2, &request);
+    assert_int_equal(searches_often(arena, &counts, &n), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(counts[0]->asked, SEARCHES_LEAST);
     arena_free(arena);
 }
 

@@ -359,7 +359,7 @@ static void keep(const struct query_in *in, const struct answer_key *key,
 {
     if (res->crisis || !pack_in(in->arena, &res->base, ANSWERS_BYTES, &answer->packed))
         return;
-    answers_keep(key, answer);
+    answers_keep(key, answer, in->now_ms);
     *res = (SearchDirectoryResponse)SEARCH_DIRECTORY_RESPONSE_INIT;
     query_answer_packed(in, answer->packed);
 }
@@ -372,7 +372,7 @@ int directory_search_directory(const struct query_in *in, const SearchDirectoryR
     struct kept_answer answer;
 
     bool may_keep = answers_key(in, &req->base, &key);
-    if (may_keep && answers_find(&key, in->arena, &answer)) {
+    if (may_keep && answers_find(&key, in->arena, in->now_ms, &answer)) {
         count(in, req, &answer);
         query_answer_packed(in, answer.packed);
         return 0;

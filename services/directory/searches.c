@@ -17,7 +17,6 @@ enum {
     PLACES = 8, /* of a set */
     DIGITS_MAX = 4,
     WORDS_MAX = 12,
-    ONCE_MS = 1000,
 };
 #define KEPT_MS (30 * 24 * 3600 * (int64_t)1000)
 
@@ -112,10 +111,10 @@ void searches_count(struct arena *arena, const char *text, size_t len, uint64_t 
     struct place *p = find_place(words);
     bool old = *p->text && now_ms - p->first_ms > KEPT_MS && p->asked < SEARCHES_LEAST;
     if (!*p->text || old) {
-        *p = (struct place) { .first_ms = now_ms, .last_ms = now_ms - ONCE_MS };
+        *p = (struct place) { .first_ms = now_ms, .last_ms = now_ms - SEARCHES_ONCE_MS };
         memcpy(p->text, words, strlen(words) + 1);
     }
-    if (now_ms - p->last_ms >= ONCE_MS || now_ms < p->last_ms) {
+    if (searches_once_over(p->last_ms, now_ms)) {
         p->asked++;
         p->last_ms = now_ms;
         p->found = found < UINT32_MAX ? (uint32_t)found : UINT32_MAX;

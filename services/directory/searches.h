@@ -18,11 +18,18 @@ enum {
     SEARCHES_TEXT_CHARS = 60, /* longer texts do not count */
     SEARCHES_TEXT_BYTES = 120,
     SEARCHES_TAKEN_MAX = 1000, /* at once, the most asked for */
+    SEARCHES_ONCE_MS = 1000,   /* the same text counts once in this time */
 };
 
 /* The text as it is counted: its words in small letters with single spaces between. False: it does not count. */
 bool searches_text(struct arena *arena, const char *text, size_t len,
                    char ret[SEARCHES_TEXT_BYTES + 1]) must_check;
+
+/* Whether what last counted at `last_ms` counts again. A clock that was put back does not hold it up. */
+static inline bool searches_once_over(int64_t last_ms, int64_t now_ms)
+{
+    return now_ms - last_ms >= SEARCHES_ONCE_MS || now_ms < last_ms;
+}
 
 /* Counts one asking, which found so many entries. */
 void searches_count(struct arena *arena, const char *text, size_t len, uint64_t found,
