@@ -257,17 +257,17 @@ static int open_vault(struct core *c, uint64_t recorded, struct err *err)
 struct sweep {
     struct core *c;
     struct rd *rd;
-    int64_t now_ms; /* the log's */
-    int failed;     /* the tables could not be read: nobody more is erased */
+    int64_t now_ms;   /* the log's */
+    bool look_only;   /* nobody is erased */
+    uint64_t known;   /* of those in the vault: who is in the tables ... */
+    uint64_t unknown; /* ... and who should not be in it */
+    int failed;       /* the tables could not be read: nobody more is erased */
 };
 
-int core_person_exists(struct core *c, struct rd *rd, int64_t now_ms, const char *person)
+static int in_tables(const struct core *c, const struct rd *rd, const char *person)
 {
-    bool expired;
     int r = -ENOENT;
 
-    if (reply_key_is_ours(c, person, now_ms, &expired))
-        return expired ? -ENOENT : 0;
     for (const struct table *const *t = c->def->slots; r == -ENOENT && *t; t++) {
         struct key k = KEY_INIT;
         struct slice row;
@@ -276,38 +276,62 @@ int core_person_exists(struct core *c, struct rd *rd, int64_t now_ms, const char
     return r;
 }
 
+int core_person_exists(struct core *c, struct rd *rd, int64_t now_ms, const char *person)
+{
+    bool expired;
+
+    if (reply_key_is_ours(c, person, now_ms, &expired))
+        return expired ? -ENOENT : 0;
+    return in_tables(c, rd, person);
+}
+
 static bool is_there(void *arg, const char *person)
 {
     struct sweep *s = arg;
+    bool expired;
 
     if (s->failed < 0)
         return true;
-    int r = core_person_exists(s->c, s->rd, s->now_ms, person);
+    bool ours = reply_key_is_ours(s->c, person, s->now_ms, &expired);
+    int r = ours ? expired ? -ENOENT : 0 : in_tables(s->c, s->rd, person);
+    s->known += r == 0 && !ours;
+    s->unknown += r == -ENOENT;
     if (r < 0 && r != -ENOENT)
         s->failed = r;
-    return r != -ENOENT;
+    return s->look_only || r != -ENOENT;
 }
 
-static int sweep(struct core *c, int64_t now_ms, struct err *err)
+/* Goes through the vault. *ret_in_step: whoever should be in it is, and nobody else. */
+static int sweep(struct core *c, int64_t now_ms, bool look_only, bool *ret_in_step, struct err *err)
 {
-    struct sweep s = { .c = c, .now_ms = now_ms };
+    struct sweep s = { .c = c, .now_ms = now_ms, .look_only = look_only };
+    uint64_t rows = 0, erased = 0;
 
     arena_reset(c->work);
     int r = rd_begin(c->store, c->work, &s.rd);
     if (r < 0)
         return err_set(err, -r, "cannot read the store: %s", strerror(-r));
-    r = vault_sweep(c->vault, is_there, &s, &c->vault_start.swept, err);
+    r = vault_sweep(c->vault, is_there, &s, &erased, err);
+    for (const struct table *const *t = c->def->slots; *t; t++)
+        rows += rd_count(s.rd, *t);
     rd_end(s.rd);
     if (r == 0 && s.failed < 0)
         r = err_set(err, -s.failed, "the tables do not tell who exists: %s", strerror(-s.failed));
+    c->vault_start.swept += erased;
+    *ret_in_step = s.unknown == 0 && s.known == rows;
     return r;
 }
 
+/* As a rule they are, and one look at each slot shows it. */
 static int bring_in_step(struct core *c, int64_t now_ms, struct err *err)
 {
-    int r = core_erase_anew(c, err);
+    bool in_step;
 
-    return r < 0 ? r : sweep(c, now_ms, err);
+    int r = sweep(c, now_ms, true, &in_step, err);
+    if (r < 0 || in_step)
+        return r;
+    r = core_erase_anew(c, err);
+    return r < 0 ? r : sweep(c, now_ms, false, &in_step, err);
 }
 
 static int bring_in_step_mending(struct core *c, int64_t now_ms, struct err *err)
