@@ -43,7 +43,7 @@
 #include "common/store.h"
 
 enum {
-    SEARCH_VERSION = 3, /* of the tables' layout and of what search_put() makes of a document */
+    SEARCH_VERSION = 4, /* of the tables' layout and of what search_put() makes of a document */
     SEARCH_KEY_MAX = 400,
     SEARCH_FACET_MAX = 200,  /* bytes of a facet's value */
     SEARCH_FACETS_MAX = 200, /* of a document */
@@ -65,16 +65,17 @@ enum {
  *                                                                 numbers of its text's words, ascending, as varint distances
  *   search_term       folded stem, 0, its dots if any, 0, u32 first document -> a chunk (search_postings.h)
  *   search_word       folded word, 0, word if different        -> the words from this one to the next entry's, each with its number
- *                                                                 and how many documents have it (search_dictionary.c)
+ *                                                                 and roughly how many documents have it (search_dictionary.c)
  *   search_word_text  (u32 number / 32)                        -> the words of 32 numbers (search_dictionary.c)
+ *   search_word_count (u32 number / 256)                       -> how many documents have them (search_counts.c)
  *   search_facet      (u8 column, text value, u32 block)       -> which of the block's 8192 documents have it
  *   search_synonym    (folded stems with spaces between)       -> the words as given, then what they stand for,
  *                                                                 each closed by a zero byte */
 extern const struct table T_SEARCH_META, T_SEARCH_KEY, T_SEARCH_DOCUMENT, T_SEARCH_TERM,
-    T_SEARCH_WORD, T_SEARCH_WORD_TEXT, T_SEARCH_FACET, T_SEARCH_SYNONYM;
+    T_SEARCH_WORD, T_SEARCH_WORD_TEXT, T_SEARCH_WORD_COUNT, T_SEARCH_FACET, T_SEARCH_SYNONYM;
 #define SEARCH_TABLES                                                                              \
     &T_SEARCH_META, &T_SEARCH_KEY, &T_SEARCH_DOCUMENT, &T_SEARCH_TERM, &T_SEARCH_WORD,             \
-        &T_SEARCH_WORD_TEXT, &T_SEARCH_FACET, &T_SEARCH_SYNONYM
+        &T_SEARCH_WORD_TEXT, &T_SEARCH_WORD_COUNT, &T_SEARCH_FACET, &T_SEARCH_SYNONYM
 
 /* ---- writing ---- */
 

@@ -28,6 +28,7 @@ const struct table T_SEARCH_DOCUMENT = { "search_document", NULL };
 const struct table T_SEARCH_TERM = { "search_term", NULL };
 const struct table T_SEARCH_WORD = { "search_word", NULL };
 const struct table T_SEARCH_WORD_TEXT = { "search_word_text", NULL };
+const struct table T_SEARCH_WORD_COUNT = { "search_word_count", NULL };
 const struct table T_SEARCH_FACET = { "search_facet", NULL };
 const struct table T_SEARCH_SYNONYM = { "search_synonym", NULL };
 
@@ -249,10 +250,22 @@ static int word_load(struct wr *wr, struct batch *b, struct word *w)
     w->term = batch_term(wr, b, (const char *)w->name.bytes);
     if (!w->key.data || !w->term)
         return -ENOMEM;
-    int r = dictionary_find(wr_rd(wr), &k, &w->stored_number, &w->stored_documents);
+    int r = dictionary_find(wr_rd(wr), &k, &w->stored_number);
     w->number = w->stored_number;
-    w->documents = w->stored_documents;
     return r == -ENOENT ? 0 : r;
+}
+
+int batch_count(struct wr *wr, struct word *w)
+{
+    int r = 0;
+
+    if (w->counted)
+        return 0;
+    if (w->stored_number > 0)
+        r = word_count_find(wr_rd(wr), w->stored_number, &w->stored_documents);
+    w->documents = w->stored_documents;
+    w->counted = r == 0;
+    return r == -ENOENT ? -EBADMSG : r;
 }
 
 static int give_number(struct wr *wr, struct batch *b, struct word *w)

@@ -1,5 +1,5 @@
 /* search_batch.h - what a write transaction has gathered for the index and not yet written: private to search_index.c (which
- * gathers), search_batch.c (which keeps), and search_write.c and search_dictionary.c (which write). */
+ * gathers), search_batch.c (which keeps), and search_write.c, search_counts.c and search_dictionary.c (which write). */
 #pragma once
 #include "common/search_internal.h"
 
@@ -29,6 +29,7 @@ struct word {
     struct slice key;           /* in search_word */
     uint32_t number, documents; /* number 0: no document has it */
     uint32_t stored_number, stored_documents;
+    bool counted; /* `documents` and `stored_documents` are known: batch_count() */
     uint64_t put; /* as in struct changes */
     uint64_t own; /* the put whose document has it in its text, not only as a part of a compound */
     uint64_t old; /* the put that found it in what its document was before */
@@ -83,6 +84,8 @@ struct batch *batch_of(struct wr *wr);
 void batch_ease(struct wr *wr, struct batch *b);
 /* The word as the tables hold it; NULL: the transaction has failed. Gives it a number when it has none. */
 struct word *batch_word(struct wr *wr, struct batch *b, const char *word);
+/* Finds out how many documents have the word. */
+int batch_count(struct wr *wr, struct word *w) must_check;
 /* Nobody has the word any more. */
 void batch_drop_word(struct batch *b, struct word *w);
 /* The word that was given this number before the document at hand. NULL: the transaction has failed. */
@@ -92,6 +95,8 @@ struct changes *batch_facet(struct wr *wr, struct batch *b, uint8_t column, stru
 void batch_change(struct wr *wr, struct batch *b, struct changes *c, uint32_t doc, uint8_t impact);
 /* Writes it all and begins anew (search_write.c). */
 int batch_write(struct wr *wr, struct batch *b) must_check;
+/* Its part for the words' exact counts (search_counts.c). */
+int word_counts_change(struct wr *wr, const struct batch *b) must_check;
 /* All things of a set, in order; to be freed. NULL with *ret_n == 0: none; with another: no memory. */
 void *names_sorted(const struct names *set, int (*compare)(const void *, const void *),
                    size_t *ret_n);

@@ -21,6 +21,22 @@ static void damage(struct fixture *f, const struct table *t, const char *bytes, 
     commit(f, wr);
 }
 
+static void assert_edit_finds(struct fixture *f, const struct table *t, const char *bytes,
+                              size_t len)
+{
+    bool unknown;
+
+    struct wr *wr = begin(f);
+    for (size_t i = 0; TABLES[i]; i++)
+        wr_clear(wr, TABLES[i]);
+    commit(f, wr);
+    put_some(f);
+    damage(f, t, bytes, len);
+    wr = begin(f);
+    put_in(wr, "brost", "Cancer", "", NULL, NULL);
+    assert_int_equal(wr_commit(wr, &unknown, &f->err), -EBADMSG);
+}
+
 static void test_damage(void **state)
 {
     struct fixture *f = *state;
@@ -62,16 +78,10 @@ static void test_damage(void **state)
         assert_int_equal(r, -EBADMSG);
     }
     /* Writing finds it, too. */
-    struct wr *wr = begin(f);
-    for (size_t t = 0; TABLES[t]; t++)
-        wr_clear(wr, TABLES[t]);
-    commit(f, wr);
-    put_some(f);
-    damage(f, &T_SEARCH_TERM, "\x05\x81", 2);
-    wr = begin(f);
-    put_in(wr, "brost", "Cancer", "", NULL, NULL);
-    bool unknown;
-    assert_int_equal(wr_commit(wr, &unknown, &f->err), -EBADMSG);
+    assert_edit_finds(f, &T_SEARCH_TERM, "\x05\x81", 2);
+    assert_edit_finds(f, &T_SEARCH_WORD_TEXT, "\xff", 1);
+    assert_edit_finds(f, &T_SEARCH_WORD_COUNT, "\x80", 1);
+    assert_edit_finds(f, &T_SEARCH_WORD_COUNT, "\x00\x00\x01", 3); /* others are in use */
 }
 
 /* What a transaction that ends in nothing gathered is gone. */

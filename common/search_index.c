@@ -253,8 +253,11 @@ static bool had_own(struct wr *wr, struct batch *b, struct word *w)
 
 static int forget_word(struct wr *wr, struct batch *b, uint32_t doc, struct word *w)
 {
-    if (w->number == 0 || w->documents == 0)
-        return -EBADMSG;
+    int r = w->number == 0 ? -EBADMSG : batch_count(wr, w);
+    if (r == 0 && w->documents == 0)
+        r = -EBADMSG;
+    if (r < 0)
+        return r;
     if (w->term->put != b->puts)
         batch_change(wr, b, w->term, doc, 0);
     if (--w->documents == 0)
@@ -294,9 +297,13 @@ static int change_words(struct wr *wr, struct batch *b, uint32_t doc, struct sli
 {
     int r = read_old_words(wr, b, old);
 
-    for (size_t i = 0; i < b->n_document && r == 0; i++)
-        if (b->document[i]->old != b->puts)
-            b->document[i]->documents++;
+    for (size_t i = 0; i < b->n_document && r == 0; i++) {
+        struct word *w = b->document[i];
+        if (w->old == b->puts)
+            continue;
+        r = batch_count(wr, w);
+        w->documents++;
+    }
     for (size_t i = 0; i < b->n_gone && r == 0; i++)
         r = forget_word(wr, b, doc, b->gone[i]);
     return r;

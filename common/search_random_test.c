@@ -268,7 +268,24 @@ static size_t numbers_in_use(const struct rd *rd)
     return n;
 }
 
-/* The dictionary has each word that a document has, with the number of these documents, and no other. */
+static size_t numbers_counted(const struct rd *rd)
+{
+    const struct key all = KEY_INIT;
+    uint32_t counts[COUNT_BLOCK_WORDS];
+    struct scan s;
+    size_t n = 0;
+
+    for (scan_prefix(&s, rd, &T_SEARCH_WORD_COUNT, &all); scan_next(&s);) {
+        assert_true(word_counts_read(s.value, counts));
+        for (size_t i = 0; i < COUNT_BLOCK_WORDS; i++)
+            n += counts[i] > 0;
+    }
+    assert_int_equal(scan_end(&s), 0);
+    return n;
+}
+
+/* The dictionary has each word that a document has, with the magnitude of the number of these documents, the counts have the number
+ * itself, and neither has any other. */
 static void test_dictionary(void **state)
 {
     struct fixture *f = *state;
@@ -283,7 +300,7 @@ static void test_dictionary(void **state)
     assert_int_equal(rd_begin(f->stores[0], f->arena, &rd), 0);
     scan_prefix(&s, rd, &T_SEARCH_WORD, &all);
     for (;; n++) {
-        uint32_t documents = 0;
+        uint32_t documents = 0, counted;
         if (b.at < b.end)
             assert_true(dictionary_block_next(&b));
         else if (scan_next(&s))
@@ -299,11 +316,14 @@ static void test_dictionary(void **state)
                                                    text_has(f, f->documents[d].text, word));
         }
         assert_true(documents > 0);
-        assert_int_equal(b.documents, documents);
+        assert_int_equal(b.documents, word_magnitude(documents));
+        assert_int_equal(word_count_find(rd, b.number, &counted), 0);
+        assert_int_equal(counted, documents);
     }
     assert_int_equal(scan_end(&s), 0);
     assert_true(n >= ARRAY_LEN(VOCABULARY));
     assert_int_equal(numbers_in_use(rd), n);
+    assert_int_equal(numbers_counted(rd), n);
     rd_end(rd);
 }
 

@@ -141,7 +141,8 @@ static void dictionary(struct slice key, struct slice value)
 {
     struct slice texts[TEXT_BLOCK_WORDS];
     char word[DICTIONARY_FOLDED_BYTES + 1];
-    uint8_t bytes[TEXT_BLOCK_BYTES];
+    uint8_t bytes[TEXT_BLOCK_BYTES], counted[COUNT_BLOCK_BYTES];
+    uint32_t counts[COUNT_BLOCK_WORDS];
     struct dictionary_block b;
 
     for (bool good = dictionary_block_begin(&b, key, value); good && b.at < b.end;
@@ -149,6 +150,8 @@ static void dictionary(struct slice key, struct slice value)
         check(dictionary_block_word(&b, word) <= DICTIONARY_FOLDED_BYTES);
     if (word_text_read(value, texts))
         check(word_text_write(texts, bytes) <= value.len);
+    if (word_counts_read(value, counts))
+        check(word_counts_write(counts, counted) <= value.len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
