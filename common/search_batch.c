@@ -17,9 +17,10 @@
 enum {
     MEMORY_BYTES = 1 << 30,          /* caps; batch_ease() keeps far below */
     SCRATCH_BYTES = 256 << 20,       /* of one document of SEARCH_DOCUMENT_WORDS */
-    EASE_CHANGES = 16 * 1000 * 1000, /* 192 MB, and EASE_BYTES */
+    EASE_CHANGES = 16 * 1000 * 1000, /* 128 MB, twice that while they are written, and EASE_BYTES */
     EASE_BYTES = 256 << 20,
     FIRST_SLOTS = 1024,
+    LIST_NUMBERS = (1 << 24) - 1, /* more would not fit into MEMORY_BYTES */
 };
 
 const struct table T_SEARCH_META = { "search_meta", NULL };
@@ -169,6 +170,7 @@ static void drop(struct wr_deferred *d)
     free(b->documents.slots);
     free(b->by_number);
     free(b->log);
+    free(b->changed);
     free(b->document);
     free(b->gone);
     free(b);
@@ -361,10 +363,14 @@ struct changes *batch_facet(struct wr *wr, struct batch *b, uint8_t column, stru
 
 void batch_change(struct wr *wr, struct batch *b, struct changes *c, uint32_t doc, uint8_t impact)
 {
-    if (!batch_room(wr, &b->log, &b->room_log, b->n_log, sizeof(*b->log)))
+    if (!batch_room(wr, &b->log, &b->room_log, b->n_log, sizeof(*b->log)) ||
+        !batch_room(wr, &b->changed, &b->room_changed, b->n_changed, sizeof(struct changes *)))
         return;
-    b->log[b->n_log++] = (struct change) { c->last, doc, impact };
-    c->last = (uint32_t)b->n_log;
+    if (c->n == 0) {
+        c->number = (uint32_t)b->n_changed;
+        b->changed[b->n_changed++] = c;
+    }
+    b->log[b->n_log++] = (struct change) { c->number & LIST_NUMBERS, impact, doc };
     c->n++;
 }
 

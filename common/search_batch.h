@@ -16,9 +16,10 @@ struct names {
 
 /* The changes to a term's postings or to a facet value's documents. */
 struct changes {
-    struct name name; /* the key in its table, without document or block */
-    uint32_t last;    /* in batch.log, from 1; 0: none yet */
-    uint32_t n;
+    struct name name;     /* the key in its table, without document or block */
+    uint32_t number;      /* in batch.changed, */
+    uint32_t n;           /* if there are any */
+    uint32_t first;       /* where batch_write() has put them */
     uint64_t put;         /* the document being put: its number among the batch's puts, and */
     uint64_t weight;      /* how much the term weighs in it so far */
     struct changes *next; /* of its terms */
@@ -51,11 +52,11 @@ struct document {
     uint32_t number, stored_number; /* 0: none */
 };
 
-/* One change, linked to the one before of the same list. */
+/* One change to the list of that number in batch.changed. */
 struct change {
-    uint32_t previous;
+    uint32_t list : 24;
+    uint32_t impact : 8; /* 0: taken out */
     uint32_t doc;
-    uint8_t impact; /* 0: taken out */
 };
 
 struct batch {
@@ -68,6 +69,8 @@ struct batch {
     size_t n_by_number, room_by_number;
     struct change *log;
     size_t n_log, room_log;
+    struct changes **changed; /* those of terms and facets that have any */
+    size_t n_changed, room_changed;
     struct word **document; /* words of the document being put, and their parts, each once */
     size_t n_document, room_document;
     struct word **gone; /* those it no longer has */

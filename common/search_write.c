@@ -15,10 +15,12 @@ static bool is_fresh(struct wr *wr, const struct table *t)
     return rd_count(wr_rd(wr), t) == 0;
 }
 
-/* Room for one list's changes and one stretch of postings, grown as lists need it. */
+/* All changes, and room for one stretch of postings, grown as lists need it. */
 struct bench {
-    struct posting *changes, *old, *merged;
-    size_t room_changes, room_old, room_merged;
+    struct posting
+        *changes; /* of all lists, each list's together and in the order in which they came */
+    struct posting *old, *merged;
+    size_t room_old, room_merged;
     uint8_t *bytes;
     size_t room_bytes;
     bool fresh; /* the table was empty */
@@ -26,7 +28,6 @@ struct bench {
 
 static void bench_free(struct bench *w)
 {
-    free(w->changes);
     free(w->old);
     free(w->merged);
     free(w->bytes);
@@ -71,32 +72,47 @@ static int sort_changes(struct posting *changes, size_t n)
 }
 
 /* A list's changes in ascending order, the last one of each document. */
-static size_t take_changes(struct wr *wr, const struct batch *b, const struct changes *c,
-                           struct bench *w)
+static size_t take_changes(struct wr *wr, const struct changes *c, struct posting *changes)
 {
-    bool sorted = true;
-    size_t n = 0;
+    size_t n = 1;
 
-    if (!at_least(wr, &w->changes, &w->room_changes, c->n, sizeof(struct posting)))
-        return 0;
-    for (uint32_t at = c->last, i = c->n; at > 0; at = b->log[at - 1].previous) {
-        w->changes[--i] = (struct posting) { b->log[at - 1].doc, b->log[at - 1].impact };
-        if (i + 1 < c->n && w->changes[i].doc >= w->changes[i + 1].doc)
-            sorted = false;
-    }
-    if (sorted)
-        return c->n;
-    int r = sort_changes(w->changes, c->n);
+    while (n < c->n && changes[n - 1].doc < changes[n].doc)
+        n++;
+    if (n == c->n)
+        return n;
+    int r = sort_changes(changes, c->n);
     if (r < 0) {
         (void)wr_fail(wr, -r); /* and so ends the writing */
         return 0;
     }
+    n = 0;
     for (size_t i = 0; i < c->n; i++) {
-        if (n > 0 && w->changes[n - 1].doc == w->changes[i].doc)
+        if (n > 0 && changes[n - 1].doc == changes[i].doc)
             n--;
-        w->changes[n++] = w->changes[i];
+        changes[n++] = changes[i];
     }
     return n;
+}
+
+/* Puts each list's changes together, which lie in the log as they came. Two walks through it and no more: it is far larger than the
+ * processor's caches. NULL: no memory. */
+static struct posting *gather_changes(const struct batch *b)
+{
+    struct posting *all = malloc((b->n_log + 1) * sizeof(*all));
+    uint32_t *next = malloc((b->n_changed + 1) * sizeof(*next)), first = 0;
+
+    for (size_t i = 0; all && next && i < b->n_changed; i++) {
+        b->changed[i]->first = next[i] = first;
+        first += b->changed[i]->n;
+    }
+    for (size_t i = 0; all && next && i < b->n_log; i++)
+        all[next[b->log[i].list]++] = (struct posting) { b->log[i].doc, b->log[i].impact };
+    if (!next) {
+        free(all);
+        all = NULL;
+    }
+    free(next);
+    return all;
 }
 
 /* A stretch of a list: the chunks that changes fall into. */
@@ -265,30 +281,30 @@ static int change_stretch(struct wr *wr, const struct name *name, struct bench *
     return stretch_write(wr, name, w, &st, n);
 }
 
-static int write_term(struct wr *wr, const struct batch *b, const struct changes *c,
-                      struct bench *w)
+static int write_term(struct wr *wr, const struct changes *c, struct bench *w)
 {
-    size_t n = take_changes(wr, b, c, w), used = 0;
+    struct posting *changes = w->changes + c->first;
+    size_t n = take_changes(wr, c, changes), used = 0;
 
     for (size_t i = 0; i < n; i += used) {
-        int r = change_stretch(wr, &c->name, w, w->changes + i, n - i, &used);
+        int r = change_stretch(wr, &c->name, w, changes + i, n - i, &used);
         if (r < 0)
             return r;
     }
     return wr_status(wr);
 }
 
-static int write_facet(struct wr *wr, const struct batch *b, const struct changes *c,
-                       struct bench *w)
+static int write_facet(struct wr *wr, const struct changes *c, struct bench *w)
 {
-    size_t n = take_changes(wr, b, c, w);
+    struct posting *changes = w->changes + c->first;
+    size_t n = take_changes(wr, c, changes);
     uint64_t bits[FACET_BLOCK_WORDS];
     uint8_t bytes[FACET_BLOCK_BYTES];
     struct slice old;
     struct key k;
 
     for (size_t i = 0; i < n;) {
-        uint32_t block = w->changes[i].doc / FACET_BLOCK_DOCUMENTS;
+        uint32_t block = changes[i].doc / FACET_BLOCK_DOCUMENTS;
         key_with(&c->name, block, &k);
         memset(bits, 0, sizeof(bits));
         int r = rd_get_bytes(wr_rd(wr), &T_SEARCH_FACET, &k, &old);
@@ -296,9 +312,9 @@ static int write_facet(struct wr *wr, const struct batch *b, const struct change
             r = -EBADMSG;
         if (r < 0 && r != -ENOENT)
             return r;
-        for (; i < n && w->changes[i].doc / FACET_BLOCK_DOCUMENTS == block; i++) {
-            unsigned member = w->changes[i].doc % FACET_BLOCK_DOCUMENTS;
-            if (w->changes[i].impact)
+        for (; i < n && changes[i].doc / FACET_BLOCK_DOCUMENTS == block; i++) {
+            unsigned member = changes[i].doc % FACET_BLOCK_DOCUMENTS;
+            if (changes[i].impact)
                 bits[member / 64] |= UINT64_C(1) << member % 64;
             else
                 bits[member / 64] &= ~(UINT64_C(1) << member % 64);
@@ -317,11 +333,10 @@ static int compare_by_name(const void *a, const void *b)
     return compare_names(*(struct name *const *)a, *(struct name *const *)b);
 }
 
-static int write_lists(struct wr *wr, const struct batch *b, const struct names *set,
-                       int (*write)(struct wr *, const struct batch *, const struct changes *,
-                                    struct bench *))
+static int write_lists(struct wr *wr, const struct names *set, struct posting *changes, bool fresh,
+                       int (*write)(struct wr *, const struct changes *, struct bench *))
 {
-    struct bench w = { .fresh = set == &b->terms && is_fresh(wr, &T_SEARCH_TERM) };
+    struct bench w = { .changes = changes, .fresh = fresh };
     size_t n;
     int r = 0;
 
@@ -330,7 +345,7 @@ static int write_lists(struct wr *wr, const struct batch *b, const struct names 
         return n ? -ENOMEM : 0;
     for (size_t i = 0; i < n && r == 0; i++)
         if (all[i]->n > 0)
-            r = write(wr, b, all[i], &w);
+            r = write(wr, all[i], &w);
     bench_free(&w);
     free(all);
     return r;
@@ -482,10 +497,14 @@ static int write_documents(struct wr *wr, const struct batch *b)
 
 int batch_write(struct wr *wr, struct batch *b)
 {
-    int r = write_lists(wr, b, &b->terms, write_term);
+    struct posting *changes = gather_changes(b);
 
+    int r = changes ? 0 : -ENOMEM;
     if (r == 0)
-        r = write_lists(wr, b, &b->facets, write_facet);
+        r = write_lists(wr, &b->terms, changes, is_fresh(wr, &T_SEARCH_TERM), write_term);
+    if (r == 0)
+        r = write_lists(wr, &b->facets, changes, false, write_facet);
+    free(changes);
     if (r == 0)
         r = write_texts(wr, b);
     if (r == 0)
@@ -503,6 +522,6 @@ int batch_write(struct wr *wr, struct batch *b)
     names_empty(&b->facets);
     names_empty(&b->documents);
     arena_reset(b->memory);
-    b->n_log = 0;
+    b->n_log = b->n_changed = 0;
     return r;
 }
