@@ -98,12 +98,12 @@ bool meaning_is_generic(const struct text_token *token)
     return false;
 }
 
-bool meaning_is_person(const struct text_token *token)
+bool meaning_is_aside(const struct text_token *token)
 {
     static const char *const stems[] = {
-        "bror",   "dott",  "familj", "far",  "flick", "fru",  "föräld", "kill",
-        "kompis", "kvinn", "mak",    "mamm", "man",   "mor",  "papp",   "partn",
-        "person", "pojk",  "sambo",  "son",  "syst",  "tjej", "vux",    "vän",
+        "bror",   "dott",  "familj", "far",  "flick", "fru",  "föräld", "hjälp", "kill",
+        "kompis", "kvinn", "mak",    "mamm", "man",   "mor",  "papp",   "partn", "person",
+        "pojk",   "sambo", "son",    "stöd", "syst",  "tjej", "vux",    "vän",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(stems); i++)

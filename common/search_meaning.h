@@ -17,8 +17,8 @@ struct query {
 
 /* Whether the word only says that an organisation is looked for. */
 bool meaning_is_generic(const struct text_token *token);
-/* Whether the word only says who it is about, as "mamma" and "vuxen" do. */
-bool meaning_is_person(const struct text_token *token);
+/* Whether the word only says who it is about, or that help is looked for, as "mamma", "vuxen" and "stöd" do. */
+bool meaning_is_aside(const struct text_token *token);
 /* Adds what phrases of the query are synonyms of to the groups of their words. */
 int meaning_add_synonyms(struct query *q) must_check;
 /* Adds what neighbours in the query are when written as one word. */

@@ -70,16 +70,17 @@ static void test_joined(void **state)
     assert_int_equal(f->result.total, 2);
 }
 
-/* Who it is about is worth less than what is looked for, however rare; alone it is looked for as any word. */
-static void test_persons(void **state)
+/* Who it is about, and that it is help, is worth less than what is looked for, however rare; alone it is looked for as any word. */
+static void test_asides(void **state)
 {
     struct fixture *f = *state;
 
     put_some(f);
-    put(f, "who", "Klubben", "Vuxna.");
+    put(f, "who", "Klubben", "Stöd till vuxna.");
     put(f, "what", "Laget", "Kvastar.");
     put(f, "more", "Skaran", "Kvastar och borstar.");
     expect(f, "kvast vuxen", "what more who");
+    expect(f, "stöd kvast", "what more who anhorig");
     expect(f, "vuxen", "who");
 }
 
@@ -290,7 +291,7 @@ int main(void)
         SEARCH_TEST(test_parts),
         SEARCH_TEST(test_far_parts),
         SEARCH_TEST(test_joined),
-        SEARCH_TEST(test_persons),
+        SEARCH_TEST(test_asides),
         SEARCH_TEST(test_runs),
         SEARCH_TEST(test_typos),
         SEARCH_TEST(test_sounds),

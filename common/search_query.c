@@ -14,7 +14,7 @@ enum {
     DICTIONARY_STEPS = 40000,
 };
 
-#define PERSON 0.5F /* what a word is worth that only says who it is about, against others */
+#define ASIDE 0.5F /* what a word is worth that meaning_is_aside, against others */
 
 /* ---- words ---- */
 
@@ -60,17 +60,17 @@ static void leave_generic(struct query *q)
             q->counts[i] = false;
 }
 
-/* Of "adhd vuxen" the adhd is what is looked for: who it is about is worth half. */
-static void weigh_persons(struct query *q)
+/* Of "adhd vuxen" the adhd is what is looked for: who it is about, or that it is help, is worth half. */
+static void weigh_asides(struct query *q)
 {
     bool telling = false;
 
     for (size_t i = 0; i < q->n_tokens; i++)
-        telling = telling || (q->groups[i].n > 0 && !meaning_is_person(&q->tokens[i]));
+        telling = telling || (q->groups[i].n > 0 && !meaning_is_aside(&q->tokens[i]));
     for (size_t i = 0; i < q->n_tokens && telling; i++) {
         struct group *g = &q->groups[i];
-        for (size_t l = 0; l < g->n && meaning_is_person(&q->tokens[i]); l++)
-            g->lists[l].factor *= PERSON;
+        for (size_t l = 0; l < g->n && meaning_is_aside(&q->tokens[i]); l++)
+            g->lists[l].factor *= ASIDE;
     }
 }
 
@@ -89,7 +89,7 @@ static int find_words(struct query *q)
         if (q->counts[i])
             r = meaning_find_word(q, i, unfinished);
     }
-    weigh_persons(q);
+    weigh_asides(q);
     return r;
 }
 
