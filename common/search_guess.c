@@ -77,7 +77,18 @@ static size_t with_dots_of(const struct text_token *t, struct candidate *c, size
     return kept;
 }
 
-int guess_begun(struct query *q, size_t at, const char *folded)
+/* Leaves out phrases: who has written "son" to the end did not begin "son dog". */
+static size_t single_words(struct candidate *c, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!strchr(c[i].word, ' '))
+            c[kept++] = c[i];
+    return kept;
+}
+
+int guess_begun(struct query *q, size_t at, const char *folded, bool unfinished)
 {
     struct candidate found[CANDIDATES_MAX];
     size_t n = 0;
@@ -89,6 +100,8 @@ int guess_begun(struct query *q, size_t at, const char *folded)
     if (n == 0) {
         r = dictionary_prefix(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work, folded,
                               GUESSED_SYNONYMS, &q->dictionary, found, &n);
+        if (r == 0 && !unfinished)
+            n = single_words(found, n);
         return r < 0 ? r : meaning_add_synonyms_like(q, at, found, n, BY_BEGIN);
     }
     n = with_dots_of(&q->tokens[at], found, n);

@@ -3,8 +3,8 @@
 #include "common/search_likeness.h"
 #include "common/search_meaning.h"
 
-/* Words, or else words with synonyms, that begin with the folded letters. */
-int guess_begun(struct query *q, size_t at, const char *folded) must_check;
+/* Words, or else words with synonyms, that begin with the folded letters; `unfinished`: phrases with synonyms, too. */
+int guess_begun(struct query *q, size_t at, const char *folded, bool unfinished) must_check;
 enum { GUESSED_WORDS = 4, GUESSED_SYNONYMS = 2 };
 
 /* The words that one of the query was most easily written for. */

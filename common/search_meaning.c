@@ -510,7 +510,8 @@ int meaning_add_synonyms(struct query *q)
     int r = 0;
 
     for (size_t from = 0; from < q->n_tokens; from++)
-        for (size_t to = from + 1; to <= q->n_tokens && to - from <= PHRASE_WORDS && r == 0; to++)
+        for (size_t to = from + (q->counts[from] ? 1 : 2); /* alone, "men" is no form of "mens" */
+             to <= q->n_tokens && to - from <= PHRASE_WORDS && r == 0; to++)
             r = add_synonyms_of(q, q->tokens + from, to - from, from, to, BY_WORD);
     return r;
 }
@@ -539,9 +540,9 @@ static int add_fallbacks(struct query *q, size_t at, const struct compound *c, s
     if (r == 0 && g->n == 0)
         r = add_joined(q, at, false);
     if (r == 0 && g->n == 0 && strlen(folded) >= BEGIN_LETTERS)
-        r = guess_begun(q, at, folded);
+        r = guess_begun(q, at, folded, false);
     if (r == 0 && g->n == 0 && known && strlen(stem) >= AKIN_LETTERS)
-        r = guess_begun(q, at, stem); /* "utmattad" is akin to "utmattning" */
+        r = guess_begun(q, at, stem, false); /* "utmattad" is akin to "utmattning" */
     if (r < 0 || known)
         return r; /* a word of the language was meant as it stands */
     if (g->n == 0)
@@ -619,7 +620,7 @@ int meaning_find_word(struct query *q, size_t at, bool unfinished)
     if (r == 0 && otherwise > 0)
         r = add_agreement(q, g, g->n > otherwise ? otherwise + 1 : otherwise);
     if (r == 0 && unfinished && strlen(q->tokens[at].folded) >= TYPE_AHEAD_LETTERS)
-        r = guess_begun(q, at, q->tokens[at].folded);
+        r = guess_begun(q, at, q->tokens[at].folded, true);
     if (r < 0 || documents > rare)
         return r;
     bool told = g->n > 0; /* by the word itself or a synonym */

@@ -265,6 +265,28 @@ static void test_synonyms(void **state)
     assert_int_equal(f->result.n_meanings, 0);
 }
 
+/* A phrase is no ending of its first word, unless more may be written; and a word that says nothing stands for nothing, though it is
+ * spelled like the stem of one that does. */
+static void test_synonyms_of_phrases(void **state)
+{
+    struct fixture *f = *state;
+    const char *const celiac[] = { "celiaki" };
+    struct search_request r = { .text = "son", .len = 3, .limit = 10, .type_ahead = true };
+
+    put_some(f);
+    struct wr *wr = begin(f);
+    search_synonym_put(wr, "son magont", celiac, 1);
+    search_synonym_put(wr, "mens", celiac, 1);
+    commit(f, wr);
+    expect(f, "son magont", "celiaki");
+    expect(f, "son", "");
+    assert_int_equal(ask_for(f, &r), 0);
+    assert_string_equal(hit(f, 0), "celiaki");
+    expect(f, "mens", "celiaki");
+    ask(f, "men reumatiker");
+    assert_int_equal(f->result.n_meanings, 0);
+}
+
 /* Who has the word and what it stands for is meant more than who has one of them. */
 static void test_agreement(void **state)
 {
@@ -300,6 +322,7 @@ int main(void)
         SEARCH_TEST(test_type_ahead),
         SEARCH_TEST(test_synonyms_of_parts),
         SEARCH_TEST(test_synonyms),
+        SEARCH_TEST(test_synonyms_of_phrases),
         SEARCH_TEST(test_agreement),
     };
 
