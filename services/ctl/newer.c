@@ -195,6 +195,7 @@ static void compare_apart(const char *store, const char *copy, const char *perso
 void newer_find(const char *store, const char *copy, const char *persons, const char *vault,
                 struct newer *ret)
 {
+    bool has_vault = access(vault, F_OK) == 0;
     char data[PATH_MAX];
 
     *ret = (struct newer) { .state = NEWER_UNKNOWN };
@@ -203,5 +204,6 @@ void newer_find(const char *store, const char *copy, const char *persons, const 
     if (access(data, F_OK) == 0)
         compare_apart(store, copy, persons, ret);
     else
-        ret->state = *persons && access(vault, F_OK) == 0 ? NEWER_VAULT_ONLY : NEWER_NOTHING;
+        ret->state = has_vault ? NEWER_VAULT_ONLY : NEWER_NOTHING;
+    ret->persons_unknown = has_vault && !*persons;
 }

@@ -222,15 +222,23 @@ static void append_newer(const struct restore *re, struct buf *out)
         return;
     }
     buf_printf(out,
-               ",\"newer\":{\"records\":%" PRIu64 ",\"events\":%" PRIu64 ",\"persons\":%" PRIu64
-               ",\"since_ms\":%" PRId64 "},\"erased_since\":%" PRIu64,
-               n->records, n->events, n->persons, n->since_ms, n->erased);
+               ",\"newer\":{\"records\":%" PRIu64 ",\"events\":%" PRIu64 ",\"since_ms\":%" PRId64,
+               n->records, n->events, n->since_ms);
+    if (n->persons_unknown)
+        buf_append_str(out, ",\"persons\":null},\"erased_since\":null");
+    else
+        buf_printf(out, ",\"persons\":%" PRIu64 "},\"erased_since\":%" PRIu64, n->persons,
+                   n->erased);
 }
 
 static void append_persons(const struct restore *re, struct buf *out)
 {
     const struct newer *n = &re->newer;
 
+    if (n->persons_unknown)
+        buf_append_str(out, "\n  The backup is an older version's and does not tell who is in it: "
+                            "the keys of all who "
+                            "came after it are erased.");
     if (n->persons > 0)
         buf_printf(
             out,
