@@ -330,8 +330,7 @@ static int term_recorded(struct wr *wr, const Term *term)
     struct key k;
     term_key(term->abbreviation, term->term_sv, &k);
     wr_put(wr, &T_TERM, &k, term);
-    findable_term(wr, term);
-    return 0;
+    return findable_term(wr, term);
 }
 
 static int helpline_confirmed(struct wr *wr, const HelplineConfirmed *e)

@@ -257,6 +257,22 @@ static int add_federation(struct wr *wr, const Organisation *o, struct lent *len
     return r == -ENOENT ? 0 : r;
 }
 
+/* Who is known by an abbreviation is found by what that is explained with: else a word of it led to the term alone. */
+static int add_term(struct wr *wr, const Organisation *o, struct lent *lent)
+{
+    const Term *term;
+    struct key k;
+    if (!*o->short_name)
+        return 0;
+    term_key(o->short_name, o->name, &k);
+    if (k.failed) /* no term has so long a name */
+        return 0;
+    int r = rd_get(wr_rd(wr), &T_TERM, &k, &term);
+    if (r == 0)
+        lend(lent, term->explanation_sv);
+    return r == -ENOENT ? 0 : r;
+}
+
 static int put_organisation(struct wr *wr, const Organisation *o)
 {
     struct draft d = { .n_fields = 0 };
@@ -278,6 +294,8 @@ static int put_organisation(struct wr *wr, const Organisation *o)
         r = add_places(wr, o, &d, &lent, regions);
     if (r == 0)
         r = add_federation(wr, o, &lent);
+    if (r == 0)
+        r = add_term(wr, o, &lent);
     if (r < 0)
         return r;
 
@@ -448,7 +466,30 @@ void findable_right(struct wr *wr, const PatientRight *right)
     put(wr, key, findable_key(ENTRY_TYPE_PATIENT_RIGHT, number, key), &d);
 }
 
-void findable_term(struct wr *wr, const Term *term)
+/* Puts anew the organisations that the term stands for. */
+static int put_those_named(struct wr *wr, const char *name)
+{
+    struct key prefix = KEY_INIT;
+    struct text_folded folded;
+    struct scan s;
+    int r = 0;
+
+    text_fold(name, &folded);
+    key_text(key_u8(&prefix, NAME_WHOLE), folded.text);
+    for (scan_prefix(&s, wr_rd(wr), &T_ORGANISATION_NAME, &prefix); r == 0 && scan_next(&s);) {
+        struct key_reader reader = { .rest = { s.key.data + prefix.len, s.key.len - prefix.len } };
+        char slug[101];
+        const Organisation *o;
+        if (!key_read_text(&reader, slug, sizeof(slug)))
+            return scan_give_up(&s, -EBADMSG);
+        r = rd_get(wr_rd(wr), &T_ORGANISATION, KEY_TEXT(slug), &o);
+        if (r == 0 && organisation_is_live(o) && strcmp(o->name, name) == 0)
+            r = put_organisation(wr, o);
+    }
+    return r < 0 ? scan_give_up(&s, r) : scan_end(&s);
+}
+
+int findable_term(struct wr *wr, const Term *term)
 {
     struct draft d = { .n_fields = 0 };
     char type[NUMBER_CHARS];
@@ -460,6 +501,7 @@ void findable_term(struct wr *wr, const Term *term)
     add_field(&d, term->term_sv, FIELD_FORMER_NAME);
     add_field(&d, term->explanation_sv, FIELD_DESCRIPTION);
     put(wr, key, term_document_key(term, key), &d);
+    return put_those_named(wr, term->term_sv);
 }
 
 void findable_helpline(struct wr *wr, const Helpline *helpline)

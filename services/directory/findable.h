@@ -29,7 +29,7 @@ int findable_care_area(struct wr *wr, const CareArea *old, const CareArea *area)
 int findable_region(struct wr *wr, const Region *old, const Region *region) must_check;
 int findable_municipality(struct wr *wr, const Municipality *old, const Municipality *m) must_check;
 void findable_right(struct wr *wr, const PatientRight *right);
-void findable_term(struct wr *wr, const Term *term);
+int findable_term(struct wr *wr, const Term *term) must_check;
 void findable_helpline(struct wr *wr, const Helpline *helpline);
 
 /* ---- for queries ---- */

@@ -3,6 +3,15 @@
 
 /* ---- what is findable ---- */
 
+static void given_term(const char *abbreviation, const char *name, const char *explanation)
+{
+    Term term = TERM_INIT;
+    term.abbreviation = (char *)abbreviation;
+    term.term_sv = (char *)name;
+    term.explanation_sv = (char *)explanation;
+    RECORDED(TermRecorded, TERM_RECORDED, term_recorded, TERM_RECORDED, term, &term);
+}
+
 TEST(an_organisation_is_found_by_its_names_and_its_description)
 {
     char *former[] = { "Gamla Kvastbindarna" };
@@ -111,6 +120,26 @@ TEST(the_order_of_imports_does_not_matter)
     filter.healthcare_regions = healthcare;
     filter.n_healthcare_regions = 1;
     assert_int_equal(place_of(search_with("klubben", &filter, 0, 0), "early"), 1);
+}
+
+TEST(who_an_abbreviation_stands_for_is_found_by_its_explanation)
+{
+    given_term("KVF", "Kvastförbundet", "Förbund för den som sopar.");
+    Organisation o = an_organisation("kvast", "Kvastförbundet");
+    o.short_name = "KVF";
+    register_organisation(&o);
+    then_ok();
+    assert_true(finds("sopar", "kvast"));
+    given_term("KVF", "Kvastförbundet", "Förbund för den som dammar.");
+    assert_false(finds("sopar", "kvast"));
+    assert_true(finds("dammar", "kvast"));
+    given_term("KVF", "Kravallvargförbundet", "Förbund för den som ylar.");
+    assert_false(finds("ylar", "kvast"));
+    Organisation values = an_organisation("", "");
+    values.short_name = "KF";
+    revise("kvast", 1, "short_name", &values);
+    then_ok();
+    assert_false(finds("dammar", "kvast"));
 }
 
 TEST(an_organisation_with_every_municipality_is_stored_and_found)
