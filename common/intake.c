@@ -2,7 +2,8 @@
  *
  * A turn reads what waits at a door and does with each call what can be done at once: a query is answered on the turn's
  * one snapshot, a command is copied into the turn's parcel, a long query goes to the pool, a call that cannot be served
- * is refused with a sentence. At the end of the turn each peer gets one message with all its replies.
+ * is refused with a sentence. At the end of the turn each peer gets one message with its
+ * replies; what grows long leaves earlier.
  *
  * What a stranger sends is bounded here: frames, calls a frame, commands waiting, their bytes. Nobody waits for a
  * commit in this file. */
@@ -19,7 +20,7 @@
 enum {
     CHECK_BYTES = 64 * 1024, /* a body up to this is checked here: the writer has most to do */
     UNPACK_BYTES = 4 * 1024, /* and up to this unpacked: an enemy's may take fifty times its size */
-    SEND_BYTES = 64 * 1024,  /* a letter this long leaves before the turn ends */
+    SEND_BYTES = 8 * 1024,   /* a letter this long leaves: its peer works on it meanwhile */
     KEEP_BYTES = 64 * 1024,  /* a letter's buffer past this goes back to the system */
 };
 

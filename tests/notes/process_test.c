@@ -51,6 +51,36 @@ static void queries_of_one_frame_are_answered_in_one_message(void **state)
     assert_int_equal(replies->n_replies, 100);
 }
 
+/* Whoever asked for much at once has the first answers while the others are made. */
+static void long_answers_of_one_frame_leave_in_portions(void **state)
+{
+    struct process *p = *state;
+    struct buf frame = BUF_INIT(BUS_MAX_FRAME);
+    AddNoteRequest *add = (AddNoteRequest *)note(p, "long");
+    GetNoteRequest get = GET_NOTE_REQUEST_INIT;
+    uint64_t id = 0;
+    size_t n = 0;
+
+    add->text = arena_calloc(p->arena, 1, 1000 + 1);
+    assert_non_null(add->text);
+    memset(add->text, 'x', 1000);
+    assert_int_equal(call(p, p->call, NOTES "AddNote", add).header->status, CODE_OK);
+    get.slug = "long";
+    for (int i = 0; i < 100; i++)
+        id = add_call(p, &frame, NULL, NOTES "GetNote", &get);
+    send_frame(p->call, (struct slice) { frame.data, frame.len });
+    buf_free(&frame);
+    while (n < 100) {
+        const Fokus__Wire__V1__Replies *replies = next_replies(p, p->call, PATIENCE_MS);
+        assert_non_null(replies);
+        assert_in_range(replies->n_replies, 1, 8); /* about 8 KiB */
+        for (size_t i = 0; i < replies->n_replies; i++, n++) {
+            assert_int_equal(replies->replies[i]->header->call_id, id - 99 + n);
+            assert_true(replies->replies[i]->body.len > 1000);
+        }
+    }
+}
+
 static void a_method_that_is_not_there_is_named_in_the_refusal(void **state)
 {
     struct process *p = *state;
@@ -368,6 +398,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PROCESS(calls_of_one_frame_are_each_answered),
         PROCESS(queries_of_one_frame_are_answered_in_one_message),
+        PROCESS(long_answers_of_one_frame_leave_in_portions),
         PROCESS(a_method_that_is_not_there_is_named_in_the_refusal),
         PROCESS(malformed_frames_are_dropped_counted_and_harm_nobody),
         PROCESS(a_frame_with_too_many_calls_is_refused),
