@@ -527,12 +527,16 @@ void core_query(struct core *c, const struct method *m, const struct rd *state,
         .core = c,
         .service = service,
         .pieces = &call->pieces,
+        .may_pass_on = call->may_pass_on,
         .vault = c->vault,
         .key = call->key,
     };
     int r = m->query(&in, request, response, &call->status);
     if (call->key)
         seal_key_wipe(call->key);
+    call->passed_on = r == QUERY_PASS_ON && call->may_pass_on;
+    if (call->passed_on)
+        return;
     if (r < 0)
         core_fail_reading(c, call, -r, "the query");
     else if (call->status.code != CODE_OK)

@@ -44,6 +44,7 @@ struct core_call {
     const void *request;         /* of a command: its body unpacked, for one use; NULL: not yet */
     bool
         takes_pieces; /* of a query: the answer may come in pieces, which last as long as the snapshot */
+    bool may_pass_on; /* of a query: it may ask to be begun anew in another thread */
     struct seal_key *
         key; /* of a query or a preparation with personal data: the thread's own; wiped afterwards */
     /* out */
@@ -53,6 +54,7 @@ struct core_call {
     uint64_t
         log_sequence; /* a query: set before to what its snapshot shows, or 0 to have it read */
     bool repeated;
+    bool passed_on;       /* it does ask so; there is no answer */
     bool is_prepared;     /* by core_prepare() ... */
     const void *prepared; /* ... which left this, in `arena` */
     struct session_change session;

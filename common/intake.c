@@ -1,9 +1,9 @@
 /* intake.c - a call's way in and its answer's way out.
  *
  * A turn reads what waits at a door and does with each call what can be done at once: a query is answered on the turn's
- * one snapshot, a command is copied into the turn's parcel, a long query goes to the pool, a call that cannot be served
- * is refused with a sentence. At the end of the turn each peer gets one message with its
- * replies; what grows long leaves earlier.
+ * one snapshot, a command is copied into the turn's parcel, a long query goes to the pool (or one that turns out to take time), a call
+ * that cannot be served is refused with a sentence. At the end of the turn each peer gets one message with its replies; what grows long
+ * leaves earlier.
  *
  * What a stranger sends is bounded here: frames, calls a frame, commands waiting, their bytes. Nobody waits for a
  * commit in this file. */
@@ -221,57 +221,6 @@ static void copy_trace(struct slice traceparent, char ret[TRACE_ROOM])
     ret[len] = '\0';
 }
 
-/* ---- queries ---- */
-
-/* Begins the turn's snapshot. */
-static bool open_snapshot(struct service *s)
-{
-    struct log_head head;
-
-    if (s->snapshot)
-        return true;
-    if (rd_begin(core_store(s->core), s->scratch, &s->snapshot) < 0) {
-        s->snapshot = NULL;
-        return false;
-    }
-    if (log_head(s->snapshot, &head) == LOG_OK)
-        s->snapshot_sequence = head.next_sequence - 1;
-    return true;
-}
-
-static void answer_query(struct service *s, const struct asker *a, const struct wire_call *w)
-{
-    int64_t now_ms = s->turn_ms + (a->received_us - s->turn_us) / 1000;
-    struct core_call call = {
-        .method = a->method->full_name,
-        .body = w->body,
-        .caller = a->caller,
-        .origin = a->origin,
-        .locale = locale_of(w),
-        .idempotency_key = "",
-        .trace_id = "",
-        .deadline_ms = deadline_of(w, now_ms),
-        .arena = s->scratch,
-        .key = s->key,
-        .takes_pieces = true, /* the turn's snapshot outlives the answer's packing */
-    };
-
-    if (!open_snapshot(s)) {
-        refuse(s, a, CODE_UNAVAILABLE, "The service cannot read its store right now. Try again.");
-        return;
-    }
-    /* Here is where commands are decided: what this log does not hold yet does not exist. */
-    if (w->min_sequence > s->snapshot_sequence) {
-        refuse(s, a, CODE_UNAVAILABLE,
-               "The log has not reached the sequence number asked for (min_sequence).");
-        return;
-    }
-    call.log_sequence = s->snapshot_sequence;
-    core_query(s->core, a->method, s->snapshot, s->scratch, now_ms, s, &call);
-    answer(s, a, &call);
-    arena_reset(s->scratch);
-}
-
 /* ---- calls for another thread ---- */
 
 static char *copy_text(struct arena *arena, struct slice text)
@@ -462,9 +411,67 @@ static void queue_job(struct service *s, const struct asker *a, const struct wir
                "Too many long calls wait already. Try again in a moment.");
         return;
     }
+    p->first->passed_on = !a->method->command && !a->method->long_running;
+    s->passed_on += p->first->passed_on;
     s->jobs_waiting++;
     t->waiting++;
     bus_give(t->ours, p);
+}
+
+/* ---- queries ---- */
+
+/* Begins the turn's snapshot. */
+static bool open_snapshot(struct service *s)
+{
+    struct log_head head;
+
+    if (s->snapshot)
+        return true;
+    if (rd_begin(core_store(s->core), s->scratch, &s->snapshot) < 0) {
+        s->snapshot = NULL;
+        return false;
+    }
+    if (log_head(s->snapshot, &head) == LOG_OK)
+        s->snapshot_sequence = head.next_sequence - 1;
+    return true;
+}
+
+static void answer_query(struct service *s, const struct asker *a, const struct wire_call *w)
+{
+    int64_t now_ms = s->turn_ms + (a->received_us - s->turn_us) / 1000;
+    struct core_call call = {
+        .method = a->method->full_name,
+        .body = w->body,
+        .caller = a->caller,
+        .origin = a->origin,
+        .locale = locale_of(w),
+        .idempotency_key = "",
+        .trace_id = "",
+        .deadline_ms = deadline_of(w, now_ms),
+        .arena = s->scratch,
+        .key = s->key,
+        /* To a thread that does nothing long. */
+        .may_pass_on = s->pool[0].waiting == s->passed_on && s->passed_on < MAX_PASSED_ON,
+        .takes_pieces = true, /* the turn's snapshot outlives the answer's packing */
+    };
+
+    if (!open_snapshot(s)) {
+        refuse(s, a, CODE_UNAVAILABLE, "The service cannot read its store right now. Try again.");
+        return;
+    }
+    /* Here is where commands are decided: what this log does not hold yet does not exist. */
+    if (w->min_sequence > s->snapshot_sequence) {
+        refuse(s, a, CODE_UNAVAILABLE,
+               "The log has not reached the sequence number asked for (min_sequence).");
+        return;
+    }
+    call.log_sequence = s->snapshot_sequence;
+    core_query(s->core, a->method, s->snapshot, s->scratch, now_ms, s, &call);
+    if (call.passed_on)
+        queue_job(s, a, w);
+    else
+        answer(s, a, &call);
+    arena_reset(s->scratch);
 }
 
 /* ---- frames ---- */
@@ -663,6 +670,7 @@ void intake_mend(struct service *s)
 void intake_job_done(struct service *s, struct pool_thread *from, struct parcel *p)
 {
     s->jobs_waiting--;
+    s->passed_on -= p->first->passed_on;
     from->waiting--;
     if (p->first->call.is_prepared) {
         s->commands_waiting++;

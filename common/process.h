@@ -22,6 +22,7 @@ enum {
     MAX_COMMANDS_WAITING = 10000,
     MAX_BYTES_WAITING = 256 * 1024 * 1024,
     MAX_JOBS_WAITING = 64, /* of one thread */
+    MAX_PASSED_ON = 32,    /* queries; while so many wait the next is answered on the loop */
     POOL_THREADS = 4,
     FIRST_PORTION = 16,   /* commands; then the writer gets them, although the turn goes on */
     PARCEL_COMMANDS = 64, /* the next portion is twice as large, up to this */
@@ -68,6 +69,7 @@ struct command {
     uint64_t call_id;
     int64_t received_us;
     char trace[TRACE_PARENT_CHARS + 1];
+    bool passed_on; /* a query, begun on the loop and begun anew */
 };
 
 /* Commands of one turn, on their way to the writer and back. Or one long query, to the pool and back; or one long
@@ -92,8 +94,8 @@ struct commit {
     char degraded[DEGRADED_CHARS]; /* empty: the store takes writes */
 };
 
-/* A thread for what takes long. The first answers long queries; the others prepare long commands, if the service has any: what waits
- * for the network holds up nobody who only reads. */
+/* A thread for what takes long. The first answers long queries, and those that are passed on; the others prepare long commands, if the
+ * service has any: what waits for the network holds up nobody who only reads. */
 struct pool_thread {
     struct service *s;
     struct bus_socket *ours, *theirs;
@@ -141,6 +143,7 @@ struct service {
     struct commit *unpublished;   /* a large one whose events have not left; they do when */
     uint64_t publish_at_commands; /* so many are taken, or */
     int64_t publish_at_us;
+    size_t passed_on; /* of the jobs: what was begun on the loop */
     uint64_t last_sequence, last_record;
     char degraded[DEGRADED_CHARS];
     int64_t started_ms, drain_until_us; /* the latter 0 until SIGTERM */

@@ -10,6 +10,7 @@
  *
  * Handlers return 0 for an answer (success or refusal) and a negative errno for a failure of the machine. */
 #pragma once
+#include <errno.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -59,6 +60,9 @@ struct prepare_in {
 
 struct wire_pieces;
 
+/* What a query may return if it may_pass_on. */
+enum { QUERY_PASS_ON = -EINPROGRESS };
+
 struct query_in {
     const struct rd *state;
     struct arena *arena;
@@ -71,6 +75,9 @@ struct query_in {
     struct service *service;       /* likewise; NULL without a process */
     struct wire_pieces
         *pieces; /* what the answer carries besides the response, straight from the snapshot */
+    /* Before it does what takes a tenth of a millisecond or more, it may return QUERY_PASS_ON: then it is begun anew in another
+     * thread, and quick queries need not wait for it. False: it is there already, or nobody has time. */
+    bool may_pass_on;
     /* As in decide_in, to read from only. A person who is in the snapshot may be gone from the vault: then she is erased. */
     struct vault *vault;
     struct seal_key *key;

@@ -377,6 +377,8 @@ int directory_search_directory(const struct query_in *in, const SearchDirectoryR
         query_answer_packed(in, answer.packed);
         return 0;
     }
+    if (in->may_pass_on)
+        return QUERY_PASS_ON;
     int r = make_answer(in, req, res, &answer);
     if (r < 0)
         return r;
