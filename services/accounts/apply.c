@@ -312,6 +312,9 @@ static int apply_event(struct wr *wr, const struct fact *fact, const AccountsEve
         return count_uses(wr, fact, e->provider_attempted->uses, e->provider_attempted->n_uses);
     case ACCOUNTS_EVENT_ACCOUNT_EXPORTED:
         return account_exported(wr, fact, e->account_exported);
+    case ACCOUNTS_EVENT_LIMIT_KEY_MADE:
+        limit_key_made(wr, fact, e->limit_key_made);
+        return 0;
     case ACCOUNTS_EVENT_NOT_SET:
     case ACCOUNTS_EVENT_SENTINEL:
         return -EBADMSG;

@@ -9,6 +9,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "services/accounts/limits.h"
 #include "services/accounts/persons.h"
 #include "services/accounts/sessions.h"
 #include "services/accounts/sign_ins.h"
@@ -102,6 +103,8 @@ int accounts_erase_person(const struct decide_in *in, const char *slot, struct o
         return r;
     if (rd_has(in->state, &T_SIGN_IN, KEY_TEXT(slot)))
         return sign_in_end(out, slot, SIGN_IN_END_EXPIRED, "");
+    if (rd_has(in->state, &T_LIMIT_KEY, KEY_TEXT(slot)))
+        return limit_key_renew(in, out);
     completed.erasure = erased.person = (char *)slot;
     if (rd_has(in->state, &T_ERASURE, KEY_TEXT(slot)))
         return emit_erasure_completed(out, slot, &completed);

@@ -119,9 +119,9 @@ static bool may_ask(const struct prepare_in *in, const char *provider, struct st
 /* What browsers that have signed in with the provider are held to is a person's own, whoever she is now: a stranger's network does not
  * hinder her, and more browsers do not let her ask more. */
 static int attempt_use(const struct decide_in *in, const CountProviderAttemptRequest *req,
-                       LimitUse **ret)
+                       struct outcome *out, LimitUse ***ret)
 {
-    const struct slice nothing = { 0 }, network = slice_of(req->network);
+    struct limit_of of = { LIMIT_PROVIDER, slice_of(req->network), { 0 } };
     ProtobufCBinaryData hash;
     Device *device;
     int r = device_hash(&SEALING(in), req->provider, slice_of(req->browser), &hash);
@@ -129,9 +129,9 @@ static int attempt_use(const struct decide_in *in, const CountProviderAttemptReq
         r = hash.len ? rd_get(in->state, &T_DEVICE, KEY_BYTES(hash), &device) : -ENOENT;
     if (r < 0 && r != -ENOENT)
         return r;
-    return r == 0 ? limit_use(&SEALING(in), LIMIT_PROVIDER_DEVICE, slice_text(device->person),
-                              nothing, ret)
-                  : limit_use(&SEALING(in), LIMIT_PROVIDER, network, nothing, ret);
+    if (r == 0)
+        of = (struct limit_of) { LIMIT_PROVIDER_DEVICE, slice_text(device->person), { 0 } };
+    return limit_uses(in, out, &of, 1, ret);
 }
 
 int accounts_count_provider_attempt(const struct decide_in *in,
@@ -140,22 +140,20 @@ int accounts_count_provider_attempt(const struct decide_in *in,
 {
     (void)res; /* says nothing */
     ProviderAttempted event = PROVIDER_ATTEMPTED_INIT;
-    LimitUse *use;
     bool left = false;
     if (strcmp(in->caller.id, "@accounts") != 0)
         return outcome_refuse(out, CODE_PERMISSION_DENIED, "accounts tells this only itself");
-    int r = attempt_use(in, req, &use);
+    event.n_uses = 1;
+    int r = attempt_use(in, req, out, &event.uses);
     if (r == 0)
-        r = limit_left(in->state, use, in->now_ms, &left);
+        r = limit_left(in->state, event.uses[0], in->now_ms, &left);
     if (r < 0)
         return r;
     if (!left)
         return outcome_refuse(out, CODE_RESOURCE_EXHAUSTED,
                               "too many sign-ins with an e-identification were begun: wait an "
                               "hour, or sign in with a browser that has signed in so before");
-    event.uses = arena_memdup(in->arena, &use, sizeof(use));
-    event.n_uses = 1;
-    return event.uses ? emit_provider_attempted(out, "", &event) : -ENOMEM;
+    return emit_provider_attempted(out, "", &event);
 }
 
 /* What is not hers to mend is the operator's: `why` is one of a few texts and says nothing of anybody. */
@@ -265,7 +263,7 @@ static int use_answer(const struct decide_in *in, struct outcome *out, const cha
 {
     ProviderAnswerUsed event = PROVIDER_ANSWER_USED_INIT;
     LimitUse *use;
-    int r = limit_use(&SEALING(in), LIMIT_ANSWER, slice_text(state), (struct slice) { 0 }, &use);
+    int r = limit_use_of_random(in->arena, LIMIT_ANSWER, slice_text(state), &use);
     if (r == 0)
         r = limit_left(in->state, use, in->now_ms, ret_fresh);
     if (r < 0 || !*ret_fresh)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "services/accounts/keys.h"
+#include "services/accounts/limits.h"
 #include "services/accounts/sessions.h"
 #include "services/accounts/sign_ins.h"
 #include "services/accounts/uses.h"
@@ -112,5 +113,7 @@ int accounts_keep_house(const struct decide_in *in, const KeepHouseRequest *req,
         r = sweep_sessions(in, out, &res->sessions_ended);
     if (r == 0)
         r = keys_sweep(in, out, SWEPT_AN_HOUR);
+    if (r == 0) /* also when nobody asks for a code */
+        r = limit_key_renew(in, out);
     return r;
 }

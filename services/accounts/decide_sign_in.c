@@ -41,30 +41,22 @@ static bool is_own_path(const char *path)
 static int take_limits(const struct decide_in *in, const char *address, SignInStarted *event,
                        bool *ret_left, struct outcome *out)
 {
-    static const enum limit_kind strange[] = { LIMIT_NETWORK, LIMIT_ADDRESS_NETWORK, LIMIT_ADDRESS,
-                                               LIMIT_ADDRESS_DAY };
-    static const enum limit_kind known[] = { LIMIT_DEVICE };
-    const enum limit_kind *kinds = event->known_device ? known : strange;
-    size_t n = event->known_device ? ARRAY_LEN(known) : ARRAY_LEN(strange);
-    event->uses = arena_calloc(in->arena, n, sizeof(*event->uses));
-    if (!event->uses)
-        return -ENOMEM;
-    event->n_uses = n;
+    const struct slice about = slice_text(address), network = in->origin->network;
+    const struct limit_of strange[] = { { LIMIT_NETWORK, network, { 0 } },
+                                        { LIMIT_ADDRESS_NETWORK, about, network },
+                                        { LIMIT_ADDRESS, about, { 0 } },
+                                        { LIMIT_ADDRESS_DAY, about, { 0 } } };
+    const struct limit_of known[] = { { LIMIT_DEVICE, about, in->origin->browser } };
+    event->n_uses = event->known_device ? ARRAY_LEN(known) : ARRAY_LEN(strange);
     *ret_left = true;
-    for (size_t i = 0; i < n; i++) {
-        struct slice about = slice_text(address), nothing = { 0 };
-        int r = limit_use(&SEALING(in), kinds[i], kinds[i] == LIMIT_NETWORK ? nothing : about,
-                          kinds[i] == LIMIT_DEVICE            ? in->origin->browser
-                          : kinds[i] <= LIMIT_ADDRESS_NETWORK ? in->origin->network
-                                                              : nothing,
-                          &event->uses[i]);
-        bool left = true;
-        if (r == 0)
-            r = limit_left(in->state, event->uses[i], in->now_ms, &left);
-        if (r < 0)
-            return r;
-        *ret_left = *ret_left && left;
+    int r = limit_uses(in, out, event->known_device ? known : strange, event->n_uses, &event->uses);
+    for (size_t i = 0; r == 0 && i < event->n_uses; i++) {
+        bool left;
+        r = limit_left(in->state, event->uses[i], in->now_ms, &left);
+        *ret_left = *ret_left && r == 0 && left;
     }
+    if (r < 0)
+        return r;
     if (!*ret_left)
         return outcome_refuse(out, CODE_RESOURCE_EXHAUSTED,
                               "too many codes were asked for: wait an hour, or sign in with a "
@@ -224,14 +216,12 @@ static bool same_code(const char *typed, const char *code)
 }
 
 static int wrong(const struct decide_in *in, struct outcome *out, const char *id, const SignIn *row,
-                 const SignInSecret *secret, LimitUse *use, FinishSignInResponse *res)
+                 const SignInSecret *secret, LimitUse **uses, FinishSignInResponse *res)
 {
     SignInTried event = SIGN_IN_TRIED_INIT;
     event.sign_in = (char *)id;
-    event.uses = arena_memdup(in->arena, &use, sizeof(use));
+    event.uses = uses;
     event.n_uses = 1;
-    if (!event.uses)
-        return -ENOMEM;
     res->outcome = SIGN_IN_OUTCOME_WRONG_CODE;
     res->tries_left = TRIES - row->tries - 1;
     int r = emit_sign_in_tried(out, id, &event);
@@ -285,7 +275,7 @@ int accounts_finish_sign_in(const struct decide_in *in, const FinishSignInReques
     struct slice browser = in->origin->browser, address;
     SignInSecret *secret;
     SignIn *row;
-    LimitUse *use;
+    LimitUse **uses;
 
     if (by_code == (*req->link_token != '\0'))
         return outcome_violation(out, "code", "give the code or the link's token, one of them");
@@ -305,10 +295,12 @@ int accounts_finish_sign_in(const struct decide_in *in, const FinishSignInReques
         return r == -ENOENT ? 0 : r;
 
     address = slice_text(secret->address);
-    r = row->known_device ? limit_use(sealing, LIMIT_DEVICE_GUESSES, address, browser, &use)
-                          : limit_use(sealing, LIMIT_GUESSES, address, (struct slice) { 0 }, &use);
+    r = limit_uses(in, out,
+                   row->known_device ? &(struct limit_of) { LIMIT_DEVICE_GUESSES, address, browser }
+                                     : &(struct limit_of) { LIMIT_GUESSES, address, { 0 } },
+                   1, &uses);
     if (r == 0 && by_code)
-        r = limit_left(in->state, use, in->now_ms, &left);
+        r = limit_left(in->state, uses[0], in->now_ms, &left);
     if (r < 0)
         return r;
     if (!left) {
@@ -318,7 +310,7 @@ int accounts_finish_sign_in(const struct decide_in *in, const FinishSignInReques
     bool right = by_code ? same_code(req->code, secret->code)
                          : same_text(req->link_token, secret->link_token);
     if (!right)
-        return wrong(in, out, req->sign_in, row, secret, use, res);
+        return wrong(in, out, req->sign_in, row, secret, uses, res);
 
     res->outcome = SIGN_IN_OUTCOME_SIGNED_IN;
     res->return_to = secret->return_to;

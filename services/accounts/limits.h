@@ -8,7 +8,11 @@
  *   above: what others do does not hinder it.
  * - An identity provider is asked only so often for a network, so that nobody floods it through us; who has signed in with it in this
  *   browser before has a limit of her own, whatever her browsers.
- * Known and unknown addresses are counted alike. What is counted is named by keyed hashes alone. */
+ * Known and unknown addresses are counted alike.
+ *
+ * What is counted is named by hashes alone, which stay in the log. So that nobody, with log, vault and master key, finds out by trying
+ * whose address they are once its owner is erased, they are made under a random key in a slot of the vault, which another replaces
+ * after a week: then the hashes that were made under it say nothing any more. Counting begins anew with the new key. */
 #pragma once
 #include "services/accounts/seals.h"
 
@@ -30,10 +34,23 @@ enum limit_kind {                            /* fixed for ever: numbers stand in
                   LIMIT_KINDS,
 };
 
-/* What is counted, in the arena. The parts say what the limit is about and may be empty. 0 or -ENOMEM. */
-int limit_use(const struct sealing *s, enum limit_kind kind, struct slice a, struct slice b,
-              LimitUse **ret) must_check;
+/* What a limit is about: parts that may be empty. */
+struct limit_of {
+    enum limit_kind kind;
+    struct slice a, b;
+};
+/* What is counted, n of them, in the arena. Called once in a decision: makes a new key, with its event, when there is none that
+ * counts. 0; -ENOMEM; else as the vault says. */
+int limit_uses(const struct decide_in *in, struct outcome *out, const struct limit_of *of, size_t n,
+               LimitUse ***ret) must_check;
+/* The same of one that is about something random that nobody can guess: needs no key, so that counting never begins anew. */
+int limit_use_of_random(struct arena *arena, enum limit_kind kind, struct slice random,
+                        LimitUse **ret) must_check;
+/* Replaces a key whose week is over, or whose slot is gone from the vault, as after a restore. */
+int limit_key_renew(const struct decide_in *in, struct outcome *out) must_check;
 /* Whether there is anything left at this time. 0 or a failure. */
 int limit_left(const struct rd *rd, const LimitUse *use, int64_t now_ms, bool *ret) must_check;
 /* Counts one. Only apply calls it. */
 int limit_count(struct wr *wr, const LimitUse *use, int64_t now_ms) must_check;
+/* Likewise. */
+void limit_key_made(struct wr *wr, const struct fact *fact, const LimitKeyMade *e);

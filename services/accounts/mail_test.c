@@ -77,7 +77,7 @@ TEST(what_a_mail_says_is_nowhere_in_the_log)
 {
     struct browser b = a_browser(1);
     start(&b, ANNA);
-    const AccountsEvent *event = then_event(1, "MailQueued");
+    const AccountsEvent *event = then_event(then_event_count() - 1, "MailQueued");
     const ProtobufCBinaryData sealed = event->mail_queued->sealed;
     assert_null(memmem(sealed.data, sealed.len, "anna", 4));
     const MailContent *mail = last_mail();

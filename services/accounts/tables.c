@@ -22,6 +22,7 @@ TABLE(T_DEVICE, "device", device);
 INDEX(T_DEVICE_OF, "device_of");
 TABLE(T_LIMIT, "limit", limit_count);
 INDEX(T_LIMIT_ENDS, "limit_ends");
+TABLE(T_LIMIT_KEY, "limit_key", limit_key);
 TABLE(T_ROLE, "role", role_row);
 INDEX(T_ROLE_HOLDER, "role_holder");
 TABLE(T_CLAIM, "claim", claim_row);
@@ -44,20 +45,24 @@ INDEX(T_MAIL_DUE, "mail_due");
 INDEX(T_MAIL_OF, "mail_of");
 
 const struct table *const accounts_tables[] = {
-    &T_PERSON,       &T_SIGN_IN,     &T_SIGN_IN_ENDS,  &T_IDENTITY,
-    &T_SESSION,      &T_SESSION_OF,  &T_SESSION_ENDS,  &T_DEVICE,
-    &T_DEVICE_OF,    &T_LIMIT,       &T_LIMIT_ENDS,    &T_ROLE,
-    &T_ROLE_HOLDER,  &T_CLAIM,       &T_CLAIM_OPEN,    &T_CLAIM_OF,
-    &T_KEY,          &T_KEY_OF,      &T_KEY_ENDS,      &T_CONSENT_TEXT,
-    &T_CONSENT,      &T_CONSENT_NOW, &T_CONSENT_CHECK, &T_SECURITY,
-    &T_SECURITY_ALL, &T_ERASURE,     &T_ERASURE_DUE,   &T_SUPPRESSED,
-    &T_MAIL,         &T_MAIL_DUE,    &T_MAIL_OF,       NULL,
+    &T_PERSON,       &T_SIGN_IN,      &T_SIGN_IN_ENDS,
+    &T_IDENTITY,     &T_SESSION,      &T_SESSION_OF,
+    &T_SESSION_ENDS, &T_DEVICE,       &T_DEVICE_OF,
+    &T_LIMIT,        &T_LIMIT_ENDS,   &T_LIMIT_KEY,
+    &T_ROLE,         &T_ROLE_HOLDER,  &T_CLAIM,
+    &T_CLAIM_OPEN,   &T_CLAIM_OF,     &T_KEY,
+    &T_KEY_OF,       &T_KEY_ENDS,     &T_CONSENT_TEXT,
+    &T_CONSENT,      &T_CONSENT_NOW,  &T_CONSENT_CHECK,
+    &T_SECURITY,     &T_SECURITY_ALL, &T_ERASURE,
+    &T_ERASURE_DUE,  &T_SUPPRESSED,   &T_MAIL,
+    &T_MAIL_DUE,     &T_MAIL_OF,      NULL,
 };
 
-static const struct table *const slots[] = { &T_PERSON, &T_SIGN_IN, &T_ERASURE, NULL };
+static const struct table *const slots[] = { &T_PERSON, &T_SIGN_IN, &T_ERASURE, &T_LIMIT_KEY,
+                                             NULL };
 
 /* Another number replays the log: to be raised with every change of the layout above or of apply. */
-enum { LAYOUT = 1 };
+enum { LAYOUT = 2 };
 
 const struct service_def accounts_service = {
     .name = "accounts",

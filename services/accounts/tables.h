@@ -20,8 +20,9 @@
  *   session_ends        (i64 expires, bytes token hash) -> nothing
  *   device              (bytes keyed hash)              -> Device: browsers that have signed in to an address, or with a provider
  *   device_of           (person, bytes keyed hash)      -> nothing
- *   limit               (u8 kind, bytes keyed hash)     -> LimitCount
+ *   limit               (u8 kind, bytes hash)           -> LimitCount
  *   limit_ends          (i64 ends, u8 kind, bytes hash) -> nothing
+ *   limit_key           (slot)                          -> LimitKey: the one that counts, at most
  *   role                (person, u8 role, scope)        -> RoleRow
  *   role_holder         (u8 role, scope, person)        -> nothing
  *   claim               (u64 number)                    -> ClaimRow
@@ -43,10 +44,10 @@
  *   mail_due            (i64 due, mail)                 -> nothing
  *   mail_of             (slot, mail)                    -> nothing */
 extern const struct table T_PERSON, T_SIGN_IN, T_SIGN_IN_ENDS, T_IDENTITY, T_SESSION, T_SESSION_OF,
-    T_SESSION_ENDS, T_DEVICE, T_DEVICE_OF, T_LIMIT, T_LIMIT_ENDS, T_ROLE, T_ROLE_HOLDER, T_CLAIM,
-    T_CLAIM_OPEN, T_CLAIM_OF, T_KEY, T_KEY_OF, T_KEY_ENDS, T_CONSENT_TEXT, T_CONSENT, T_CONSENT_NOW,
-    T_CONSENT_CHECK, T_SECURITY, T_SECURITY_ALL, T_ERASURE, T_ERASURE_DUE, T_SUPPRESSED, T_MAIL,
-    T_MAIL_DUE, T_MAIL_OF;
+    T_SESSION_ENDS, T_DEVICE, T_DEVICE_OF, T_LIMIT, T_LIMIT_ENDS, T_LIMIT_KEY, T_ROLE,
+    T_ROLE_HOLDER, T_CLAIM, T_CLAIM_OPEN, T_CLAIM_OF, T_KEY, T_KEY_OF, T_KEY_ENDS, T_CONSENT_TEXT,
+    T_CONSENT, T_CONSENT_NOW, T_CONSENT_CHECK, T_SECURITY, T_SECURITY_ALL, T_ERASURE, T_ERASURE_DUE,
+    T_SUPPRESSED, T_MAIL, T_MAIL_DUE, T_MAIL_OF;
 extern const struct table *const accounts_tables[];
 
 extern const struct service_def accounts_service;
@@ -61,10 +62,10 @@ int accounts_start(const char *home, struct err *err) must_check;
 
 /* What the vault finds persons by, and what it makes keyed hashes of (vault.h). Fixed for ever: hashes stand in the log. */
 enum {
-    FIND_ADDRESS = 1,     /* e-mail address in its one form */
-    FIND_IDENTITY = 2,    /* a provider's name of itself and of her */
-    HASH_DEVICE = 20,     /* address, browser */
-    HASH_LIMIT = 21,      /* u8 limit kind, what it is about */
+    FIND_ADDRESS = 1,  /* e-mail address in its one form */
+    FIND_IDENTITY = 2, /* a provider's name of itself and of her */
+    HASH_DEVICE = 20,  /* address, browser */
+    /* 21 was of limits, which have a key of their own */
     HASH_CONSENT = 22,    /* service, her id there, purpose */
     HASH_SUPPRESSED = 23, /* address */
 };
