@@ -23,6 +23,7 @@ enum {
     CODE_CHARS = 6,
     CODES = 1000000,
     LINK_BYTES = 32,
+    BROWSER_MARK_BYTES = 32,
     TRIES = 5,
     UNDER_WAY_MAX = 100000, /* sign-ins, but for browsers that know the address */
     SWEPT_AT_ONCE =
@@ -102,6 +103,21 @@ static int queue_code(const struct decide_in *in, struct outcome *out, const cha
     return mail_queue(in, out, sign_in, MAIL_KIND_SIGN_IN, &content, expires_ms);
 }
 
+/* Security: what origins say of a browser goes into keyed hashes that are kept (device_hash()), beside an address. Whoever had log,
+ * vault and master key could try addresses with it. So the log has only what it is recognised by. */
+static int browser_mark(struct arena *arena, struct slice browser, ProtobufCBinaryData *ret)
+{
+    static const char purpose[] = "fokus-accounts browser";
+    uint8_t *mark = arena_alloc(arena, BROWSER_MARK_BYTES);
+    if (!mark)
+        return -ENOMEM;
+    (void)crypto_generichash(mark, BROWSER_MARK_BYTES, browser.data, browser.len,
+                             (const uint8_t *)purpose,
+                             sizeof(purpose) - 1); /* the sizes are right */
+    *ret = (ProtobufCBinaryData) { BROWSER_MARK_BYTES, mark };
+    return 0;
+}
+
 int accounts_start_sign_in(const struct decide_in *in, const StartSignInRequest *req,
                            StartSignInResponse *res, struct outcome *out)
 {
@@ -140,10 +156,10 @@ int accounts_start_sign_in(const struct decide_in *in, const StartSignInRequest 
 
     id_next(in->ids, in->now_ms, id);
     event.sign_in = id;
-    event.browser =
-        (ProtobufCBinaryData) { in->origin->browser.len, (uint8_t *)in->origin->browser.data };
     event.expires_ms = in->now_ms + SIGN_IN_LASTS_MS;
-    r = make_secret(in, address, req->return_to, &secret);
+    r = browser_mark(in->arena, in->origin->browser, &event.browser);
+    if (r == 0)
+        r = make_secret(in, address, req->return_to, &secret);
     if (r == 0)
         r = vault_add(in->vault, id, NULL, 0, &err);
     if (r == 0)
@@ -215,6 +231,17 @@ static bool same_code(const char *typed, const char *code)
     return same_text(digits, code);
 }
 
+/* Security: in constant time. */
+static int asked_here(const struct decide_in *in, const SignIn *row, bool *ret)
+{
+    ProtobufCBinaryData mark;
+    int r = browser_mark(in->arena, in->origin->browser, &mark);
+    if (r == 0)
+        *ret = row->browser.len == mark.len &&
+               sodium_memcmp(row->browser.data, mark.data, mark.len) == 0;
+    return r;
+}
+
 static int wrong(const struct decide_in *in, struct outcome *out, const char *id, const SignIn *row,
                  const SignInSecret *secret, LimitUse **uses, FinishSignInResponse *res)
 {
@@ -271,7 +298,7 @@ int accounts_finish_sign_in(const struct decide_in *in, const FinishSignInReques
                             FinishSignInResponse *res, struct outcome *out)
 {
     const struct sealing *sealing = &SEALING(in);
-    bool by_code = *req->code, left = true, first_time = false;
+    bool by_code = *req->code, here = false, left = true, first_time = false;
     struct slice browser = in->origin->browser, address;
     SignInSecret *secret;
     SignIn *row;
@@ -283,8 +310,9 @@ int accounts_finish_sign_in(const struct decide_in *in, const FinishSignInReques
     int r = rd_get(in->state, &T_SIGN_IN, KEY_TEXT(req->sign_in), &row);
     if (r == 0 && !counts_now(row->started_ms, row->expires_ms, in->now_ms))
         return 0;
-    if (r == 0 && (browser.len != row->browser.len ||
-                   sodium_memcmp(browser.data, row->browser.data, browser.len) != 0)) {
+    if (r == 0)
+        r = asked_here(in, row, &here);
+    if (r == 0 && !here) {
         res->outcome = SIGN_IN_OUTCOME_OTHER_BROWSER;
         return 0;
     }

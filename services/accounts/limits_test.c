@@ -1,7 +1,11 @@
 /* limits_test.c - the key under which what is counted against limits is named: how long it lives, and what it takes with it. What the
  * limits are is tested where they hold: sign_in_test.c, provider_test.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "services/accounts/limits.h"
 #include "services/accounts/testing.h"
@@ -290,12 +294,56 @@ TEST(a_week_later_nobody_can_try_whose_address_was_counted)
     /* The attack is a good one while the key lives: three of an address (with a network, alone in an hour and a day), a wrong code. */
     assert_int_equal(confirmed(&said, secret, &b, ANNA), 4);
     assert_int_equal(confirmed(&said, secret, &b, BERTA), 0);
+    /* The vault's own key, which never changes, confirms nothing, whatever the log says of the browser. */
+    assert_int_equal(confirmed(&said, NULL, &b, ANNA), 0);
     given_time_passes(WEEK_MS);
     keep_house();
     const AccountsEvent *after = then_event(then_event_count() - 1, "LimitKeyMade");
     assert_false(readable(key->slot, secret));
     assert_true(readable(after->limit_key_made->slot, next));
     assert_int_equal(confirmed(&said, next, &b, ANNA), 0);
+    assert_int_equal(confirmed(&said, NULL, &b, ANNA), 0);
+}
+
+static bool stands_in(const char *path, const uint8_t *bytes, size_t len)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    void *all = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    assert_ptr_not_equal(all, MAP_FAILED);
+    (void)close(fd);
+    bool found = memmem(all, (size_t)st.st_size, bytes, len) != NULL;
+    (void)munmap(all, (size_t)st.st_size);
+    return found;
+}
+
+/* Log and tables. */
+static bool in_the_store(const uint8_t *bytes, size_t len)
+{
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/store/data.mdb", given_home());
+    return stands_in(path, bytes, len);
+}
+
+TEST(what_is_said_of_a_browser_is_neither_in_log_nor_tables)
+{
+    struct browser b = a_browser(1);
+    randombytes_buf(b.cookie, sizeof(b.cookie));
+    memcpy(b.network, "\x20\x01\x0d\xb8\x5a\x17\x93\xc4", 8);
+    const struct said said = said_of_sign_in(&b, ANNA);
+    CountProviderAttemptRequest request = COUNT_PROVIDER_ATTEMPT_REQUEST_INIT;
+    request.provider = "bankid";
+    request.network = (ProtobufCBinaryData) { sizeof(b.network), b.network };
+    request.browser = (ProtobufCBinaryData) { sizeof(b.cookie), b.cookie };
+    when(house_caller("@accounts"), "CountProviderAttempt", &request);
+    then_ok();
+    start(&b, ANNA); /* as a browser that is known */
+    for (size_t i = 0; i < said.n; i++)
+        assert_true(in_the_store(said.hashes[i].data, said.hashes[i].len));
+    assert_false(in_the_store(b.cookie, 16));
+    assert_false(in_the_store(b.network, sizeof(b.network)));
 }
 
 TESTS(&accounts_service)
