@@ -57,6 +57,8 @@ int person_open(const struct decide_in *in, struct outcome *out, const Profile *
         r = suppression_hash(&SEALING(in), profile->address, &event.lifts);
     if (r < 0)
         return r;
+    if (event.lifts.len > 0 && !rd_has(in->state, &T_SUPPRESSED, KEY_BYTES(event.lifts)))
+        event.lifts.len = 0; /* the log says nothing of an address that it need not */
     *ret_row = (PersonRow)PERSON_ROW_INIT;
     ret_row->sealed_profile = event.sealed_profile;
     ret_row->sealed_pseudonym_key = event.sealed_pseudonym_key;
