@@ -1,5 +1,5 @@
 /* process.h - what the files of the running process share: service.c (start, loop, stop), intake.c (frames in, replies
- * out), intake_caller.c (who calls), publish.c (when events leave), workers.c (the writer and pool threads), effects.c (the thread for effects) and runtime.c (the methods every service has). Nobody else includes it.
+ * out), intake_caller.c (who calls), publish.c (what was published, and when events leave), workers.c (the writer and pool threads), effects.c (the thread for effects) and runtime.c (the methods every service has). Nobody else includes it.
  *
  * Everything here belongs to the I/O thread. The other two threads get a parcel or give one back, and touch only what
  * is in it, the core, and their own end of the socket pair. */
@@ -177,6 +177,8 @@ void door_close(struct door *d);
 
 /* ---- publish.c ---- */
 
+/* Makes the publisher, and looks back through the log for what each topic published last. */
+int publish_open(struct service *s, struct err *err) must_check;
 /* Takes over a commit that is answered: publishes its events at once, or keeps a large one. */
 void publish_commit(struct service *s, struct commit *c);
 /* Publishes the kept one if it is time, or anyway. */

@@ -32,8 +32,6 @@ enum {
     CHECK_READERS_US = 5 * 1000 * 1000, /* a dead reader's slot keeps old pages from reuse */
     CHORE_S = 60 * 60,
     STACK_BYTES = 1024 * 1024,
-    SEED_RECORDS = 20000, /* looked back through at start for each topic's last sequence */
-    SEED_BYTES = 64 * 1024 * 1024,
     KEEP_FREE_BYTES = 4 * 1024 * 1024,
     CALLER_ARENA = 256 * 1024,
     BAR_WIDTH = 40,
@@ -282,83 +280,6 @@ static int open_sockets(struct service *s, const struct options *o, struct err *
         r = effects_open(s, err);
     s->admin.admin = true;
     return r;
-}
-
-/* ---- what each topic published last ---- */
-
-/* The public event types whose last sequence is not known yet. */
-struct seeding {
-    struct service *s;
-    size_t unknown;
-    bool known[256]; /* by the oneof's arm */
-};
-
-static bool is_public(const struct event_kind *kind)
-{
-    return kind->name && kind->visibility == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
-}
-
-static void seed_event(struct seeding *g, const Fokus__Event__V1__Event *event)
-{
-    const struct contract *contract = g->s->def->contract;
-
-    if (event->audience != FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC)
-        return;
-    for (size_t i = 0; i < contract->n_events && i < ARRAY_LEN(g->known); i++) {
-        const struct event_kind *kind = &contract->events[i];
-        if (g->known[i] || !is_public(kind) || strcmp(kind->name, event->type) != 0)
-            continue;
-        g->known[i] = true;
-        g->unknown--;
-        stream_publisher_seed(g->s->publisher, event->type, event->sequence);
-    }
-}
-
-static void seed_record(struct seeding *g, struct slice bytes)
-{
-    const Fokus__Event__V1__Record *record =
-        fokus__event__v1__record__unpack(arena_pb(g->s->scratch), bytes.len, bytes.data);
-
-    for (size_t i = record ? record->n_events : 0; i > 0; i--)
-        seed_event(g, record->events[i - 1]);
-    arena_reset(g->s->scratch);
-}
-
-/* Looks back through the log. A topic that is not met within the bound begins with `previous` 0, which makes its
- * subscribers read the log once more: more work, not less truth. */
-static void seed_publisher(struct service *s, const struct rd *rd)
-{
-    const struct contract *contract = s->def->contract;
-    struct seeding g = { .s = s };
-    size_t bytes = 0;
-    struct slice record;
-
-    for (size_t i = 0; i < contract->n_events; i++)
-        g.unknown += is_public(&contract->events[i]);
-    for (uint64_t n = 0; n < SEED_RECORDS && n < s->last_record; n++) {
-        if (g.unknown == 0 || bytes > SEED_BYTES)
-            return;
-        if (log_read(rd, s->last_record - n, &record) != LOG_OK)
-            return;
-        bytes += record.len;
-        seed_record(&g, record);
-    }
-}
-
-static int open_publisher(struct service *s, struct err *err)
-{
-    struct rd *rd;
-
-    s->publisher = stream_publisher_new(s->def->name, s->events);
-    s->figures = figures_new(s->def);
-    if (!s->publisher || !s->figures)
-        return err_set(err, ENOMEM, "no memory for publisher and figures");
-    int r = rd_begin(core_store(s->core), s->scratch, &rd);
-    if (r < 0)
-        return err_set(err, -r, "cannot read the store: %s", strerror(-r));
-    seed_publisher(s, rd);
-    rd_end(rd);
-    return 0;
 }
 
 static int start_thread(pthread_t *ret, void *(*run)(void *), void *arg, struct err *err)
@@ -657,7 +578,7 @@ static int run(struct service *s, const struct options *o, int signals, struct e
     if (r == 0)
         r = open_sockets(s, o, err);
     if (r == 0)
-        r = open_publisher(s, err);
+        r = publish_open(s, err);
     if (r == 0)
         r = serve(s, o, signals, err);
     return r;
