@@ -73,6 +73,14 @@ static int take_over(struct vault *v, uint32_t number)
     return disk_write_at(v->next.fd, bytes, sizeof(bytes), slot_at(number));
 }
 
+/* Others ask under which key the vault lies (vault_stats). */
+static void set_master_id(struct vault *v, const uint8_t id[MASTER_ID_BYTES])
+{
+    pthread_rwlock_wrlock(&v->lock);
+    memcpy(v->secrets->header.master_id, id, MASTER_ID_BYTES);
+    pthread_rwlock_unlock(&v->lock);
+}
+
 /* The new file is whole: it gets its final header, then the name. */
 static int end(struct vault *v, struct err *err)
 {
@@ -82,7 +90,7 @@ static int end(struct vault *v, struct err *err)
     char path[PATH_MAX + 5];
 
     memcpy(old_id, h->master_id, sizeof(old_id));
-    memcpy(h->master_id, v->next_master_id, sizeof(old_id));
+    set_master_id(v, v->next_master_id);
     h->generation = v->generation;
     h->slots = v->n_slots;
     header_close(h, v->next.wrap, bytes);
@@ -95,7 +103,7 @@ static int end(struct vault *v, struct err *err)
     if (r == 0)
         r = disk_replace(path, v->path);
     if (r < 0) {
-        memcpy(h->master_id, old_id, sizeof(old_id));
+        set_master_id(v, old_id);
         vault_drop_rotation(v);
         return err_set(err, -r, "vault %s: cannot end the rotation: %s", v->path, strerror(-r));
     }
