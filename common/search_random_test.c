@@ -34,7 +34,7 @@ static const struct table *const TABLES[] = { SEARCH_TABLES, NULL };
 /* Simple words, and compounds of them. The frequent come first. */
 static const char *const VOCABULARY[] = {
     "förening", "sjuk",        "hjärta",      "cancer", "bröst",     "lunga",
-    "stöd",     "barn",        "bröstcancer", "vård",   "patient",   "barnvård",
+    "tinnitus", "barn",        "bröstcancer", "vård",   "patient",   "barnvård",
     "sorg",     "lungcancer",  "migrän",      "smärta", "hud",       "hudcancer",
     "öga",      "ögonsjukdom", "diabetes",    "astma",  "allergi",   "hjärtsjukdom",
     "må",       "ma",          "får",         "far",    "reumatism", "patientförening",
