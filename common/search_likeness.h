@@ -29,7 +29,7 @@ struct likeness {
     uint8_t best[LIKENESS_ROWS + 1];             /* the least of each row */
     uint64_t query_ends[LIKENESS_QUERY_MAX + 1]; /* which groups of letters end there */
     uint64_t groups_by_end[LIKENESS_LETTERS];    /* those whose last letter it is */
-    uint32_t inside;                             /* letters that stand before the last of a group */
+    uint64_t groups;                             /* those that the query has the other side of */
     uint8_t exchange[LIKENESS_QUERY_MAX][LIKENESS_LETTERS];
     uint8_t row[LIKENESS_ROWS + 1][LIKENESS_QUERY_MAX + 2];
 };
@@ -38,6 +38,13 @@ struct likeness {
  * sound. False: the query is too long to be compared. */
 bool likeness_begin(struct likeness *l, const char *query, unsigned limit,
                     bool same_start) must_check;
-/* What it costs to have written the query for this word, or LIKENESS_FAR. `*ret_dead`: the length of the word's first beginning that
- * makes it so, whatever follows; 0 if only this word is too far. Quick for words in order, of which each begins like the one before. */
-unsigned likeness_cost(struct likeness *l, const uint8_t *word, size_t len, size_t *ret_dead);
+/* Where the next word that may be near stands at the earliest: it has `same` bytes with this one and then a byte of `letter` or
+ * above, which may be 256. `letter` 0: it may be the very next word. */
+struct likeness_next {
+    size_t same;
+    unsigned letter;
+};
+/* What it costs to have written the query for this word, or LIKENESS_FAR. Quick for words in order, of which each begins like the one
+ * before. */
+unsigned likeness_cost(struct likeness *l, const uint8_t *word, size_t len,
+                       struct likeness_next *ret_next);

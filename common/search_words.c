@@ -202,30 +202,29 @@ static bool begins_with(const struct dictionary_block *b, const struct key *pref
     return b->folded_len >= prefix->len && memcmp(b->folded, prefix->bytes, prefix->len) == 0;
 }
 
-/* Past all words that begin as the current one does with its first `len` bytes. Within a block what a word shares with the one
- * before tells it; where the next block begins so too, all up to its last are jumped over. */
-static bool walk_past(struct walk *w, size_t len)
+/* To the first word past the current one that has its first `same` bytes and then a byte of `letter` or above, or that comes after all
+ * that do. Within a block what a word shares with the one before tells it; where the next block begins before it, all blocks up to
+ * it are jumped over. */
+static bool walk_past(struct walk *w, size_t same, unsigned letter)
 {
-    struct key dead = KEY_INIT;
+    struct key to = KEY_INIT;
 
-    memcpy(dead.bytes, w->block.folded, len);
-    dead.len = (uint16_t)len;
+    if (letter > 0xff)
+        return false;
+    memcpy(to.bytes, w->block.folded, same);
     while (w->block.at < w->block.end) {
         if (!walk_inside(w))
             return false;
-        if (w->block.shared < len)
+        if (w->block.shared < same || w->block.folded[same] >= letter)
             return true;
     }
     if (!spend(w->budget, BLOCK_STEPS) || !scan_next(&w->scan) || !walk_enter(w))
         return false;
-    if (!begins_with(&w->block, &dead))
+    to.bytes[same] = (uint8_t)letter;
+    to.len = (uint16_t)(same + 1);
+    if (compare_folded(&w->block, &to) >= 0)
         return true;
-    while (dead.len > 0 && dead.bytes[dead.len - 1] == 0xff)
-        dead.len--;
-    if (dead.len == 0 || !spend(w->budget, SEEK_STEPS))
-        return false;
-    dead.bytes[dead.len - 1]++;
-    return scan_seek_piece(&w->scan, &dead) && walk_to(w, &dead);
+    return spend(w->budget, SEEK_STEPS) && scan_seek_piece(&w->scan, &to) && walk_to(w, &to);
 }
 
 /* ---- the best candidates so far ---- */
@@ -299,7 +298,8 @@ int dictionary_near(const struct rd *rd, const struct table *dictionary, struct 
 {
     struct likeness l;
     struct walk w;
-    size_t dead, n = 0;
+    struct likeness_next next;
+    size_t n = 0;
     int r = 0;
 
     *ret_n = 0;
@@ -307,10 +307,10 @@ int dictionary_near(const struct rd *rd, const struct table *dictionary, struct 
         return 0;
     walk_begin(&w, rd, dictionary, budget);
     for (bool there = walk_next(&w); there && r == 0 && spend(budget, 1);) {
-        unsigned c = likeness_cost(&l, w.block.folded, w.block.folded_len, &dead);
+        unsigned c = likeness_cost(&l, w.block.folded, w.block.folded_len, &next);
         if (c <= cost)
             r = keep(a, &w.block, c, max, ret, &n);
-        there = dead > 0 ? walk_past(&w, dead) : walk_next(&w);
+        there = next.letter > 0 ? walk_past(&w, next.same, next.letter) : walk_next(&w);
     }
     int walk_r = walk_end(&w);
     while (n > 0 && ret[n - 1].cost > ret[0].cost + NEAR_SLACK)
