@@ -163,9 +163,11 @@ struct search_meaning {
     const char *expansion;
 };
 
-/* A stem that made documents match, for highlights. */
+/* A stem that made documents match, for highlights. A word that has not all of its letters is none of its inflections. */
 struct search_stem {
     const char *folded_stem;
+    size_t len;
+    uint32_t letters;
     bool prefix; /* any word that begins so, folded */
 };
 

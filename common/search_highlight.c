@@ -11,17 +11,37 @@ enum {
     ENDING = 4,     /* letters that an inflection may add */
 };
 
-static bool is_meant(const struct search_result *result, const char *word, const char *folded)
+/* Each byte that is there as a bit, told by its last five: all 26 letters are apart. */
+static uint32_t letters_of(const char *word, size_t len)
+{
+    uint32_t letters = 0;
+
+    for (size_t i = 0; i < len; i++)
+        letters |= UINT32_C(1) << (word[i] & 31);
+    return letters;
+}
+
+/* How much of a stem a word must hold: of a long one the last letter may be another ("hälso" and "hälsa"). */
+static size_t needed(size_t len)
+{
+    return len > SHORT_STEM ? len - 1 : len;
+}
+
+struct search_stem search_stem_make(const char *folded, size_t len, bool prefix)
+{
+    return (struct search_stem) { folded, len, letters_of(folded, needed(len)), prefix };
+}
+
+static bool is_meant(const struct search_result *result, const char *stem, const char *folded)
 {
     struct key term;
     size_t folded_len;
 
-    search_term_key(word, &term, &folded_len);
+    search_stem_key(stem, &term, &folded_len);
     for (size_t i = 0; i < result->n_stems; i++) {
         const struct search_stem *s = &result->stems[i];
-        size_t len = strlen(s->folded_stem);
-        if (s->prefix ? strncmp(folded, s->folded_stem, len) == 0
-                      : len == folded_len - 1 && memcmp(term.bytes, s->folded_stem, len) == 0)
+        if (s->prefix ? strncmp(folded, s->folded_stem, s->len) == 0
+                      : s->len == folded_len - 1 && memcmp(term.bytes, s->folded_stem, s->len) == 0)
             return true;
     }
     return false;
@@ -41,7 +61,7 @@ static int meant_parts(struct arena *a, const struct search_result *result,
     /* Places in the normalised word are places in the text only if normalising changed no length. */
     bool exact = strlen(t->word) == t->end - t->start;
     for (size_t i = 0; i < n; i++) {
-        if (!is_meant(result, parts[i].word, parts[i].folded))
+        if (!is_meant(result, parts[i].stem, parts[i].folded))
             continue;
         uint32_t start = exact ? t->start + parts[i].start : t->start;
         uint32_t end = exact ? t->start + parts[i].end : t->end;
@@ -72,13 +92,20 @@ static size_t characters(const char *word)
     return n;
 }
 
-/* One word of the text, with its folded form: where a letter of that stands is known only if each character became one byte. */
+/* One word of the text, with its folded form. */
 struct looked_at {
     const struct text_token *token;
-    char folded[TEXT_CASEFOLD_MAX * 3];
+    char folded[TEXT_CASEFOLD_MAX * 3 + 1];
     size_t len;
-    bool aligned;
 };
+
+/* Whether it is known where a letter of the folded form stands in the text: each character became one byte. */
+static bool is_aligned(const struct looked_at *w)
+{
+    const struct text_token *t = w->token;
+
+    return strlen(t->word) == t->end - t->start && characters(t->word) == w->len;
+}
 
 /* The stretch from a long stem to the word's end: all of it, or the last part of a compound. */
 static struct search_span stretch(const struct looked_at *w, size_t at)
@@ -95,18 +122,20 @@ enum verdict { NOT_MEANT, MEANT, PERHAPS_MEANT };
 static enum verdict judge(const struct search_result *result, const struct looked_at *w,
                           struct search_span *ret)
 {
+    const uint32_t letters = letters_of(w->folded, w->len);
     enum verdict verdict = NOT_MEANT;
+
     for (size_t i = 0; i < result->n_stems; i++) {
         const struct search_stem *s = &result->stems[i];
-        size_t len = strlen(s->folded_stem);
-        size_t letters = len > SHORT_STEM ? len - 1 : len;
-        const char *at = memmem(w->folded, w->len, s->folded_stem, letters);
+        size_t len = s->len;
+        const char *at =
+            s->letters & ~letters ? NULL : memmem(w->folded, w->len, s->folded_stem, needed(len));
         if (!at)
             continue;
         size_t from = (size_t)(at - w->folded);
         bool whole = from + len <= w->len && w->len - from - len <= ENDING &&
                      memcmp(at, s->folded_stem, len) == 0;
-        if (len <= SHORT_STEM || !whole || !w->aligned || s->prefix)
+        if (len <= SHORT_STEM || !whole || !is_aligned(w) || s->prefix)
             return PERHAPS_MEANT;
         struct search_span span = stretch(w, from);
         if (verdict == NOT_MEANT || span.start < ret->start)
@@ -117,29 +146,24 @@ static enum verdict judge(const struct search_result *result, const struct looke
 }
 
 /* The stretch of one word that is meant, if any. */
-static int highlight_word(struct arena *a, const struct search_result *result, const char *text,
+static int highlight_word(struct arena *a, const struct search_result *result,
                           const struct text_token *word, struct search_span *ret, bool *ret_found)
 {
+    char stem[TEXT_WORD_BYTES + 1];
     struct looked_at w;
-    struct text_token *t;
-    size_t n, len = strlen(word->word);
 
     w.token = word;
-    w.len = text_casefold(word->word, len, true, w.folded, sizeof(w.folded));
-    w.aligned = len == word->end - word->start && characters(word->word) == w.len;
+    w.len = text_casefold(word->word, strlen(word->word), true, w.folded, sizeof(w.folded) - 1);
+    w.folded[w.len] = '\0';
     enum verdict verdict = judge(result, &w, ret);
     *ret_found = verdict == MEANT;
     if (verdict != PERHAPS_MEANT)
         return 0;
-    int r = text_tokens(a, text + word->start, word->end - word->start, 1, &t, &n);
-    if (r < 0 || n == 0)
-        return r;
-    t->start += word->start;
-    t->end += word->start;
-    *ret_found = is_meant(result, t->word, t->folded);
+    (void)text_stem(word->word, stem); /* its length is not needed */
+    *ret_found = is_meant(result, stem, w.folded);
     if (!*ret_found)
-        return meant_parts(a, result, t, ret, ret_found);
-    *ret = (struct search_span) { t->start, t->end };
+        return meant_parts(a, result, word, ret, ret_found);
+    *ret = (struct search_span) { word->start, word->end };
     return 0;
 }
 
@@ -160,7 +184,7 @@ int search_highlight(struct arena *arena, const struct search_result *result, co
     if (!spans)
         return -ENOMEM;
     for (size_t i = 0; i < n && n_spans < max; i++) {
-        r = highlight_word(arena, result, text, &words[i], &spans[n_spans], &found);
+        r = highlight_word(arena, result, &words[i], &spans[n_spans], &found);
         if (r < 0)
             return r;
         n_spans += found;

@@ -21,6 +21,11 @@ void search_stem_key(const char *stem, struct key *ret, size_t *ret_folded_len);
 /* The prefix of terms whose folded stem is the folded word itself. */
 void search_plain_key(const char *word, struct key *ret);
 
+/* ---- highlights (search_highlight.c) ---- */
+
+/* Of the first `len` bytes of a folded stem that outlives it. */
+struct search_stem search_stem_make(const char *folded, size_t len, bool prefix);
+
 /* ---- the dictionary (search_dictionary.c) ---- */
 
 enum {

@@ -158,8 +158,7 @@ int meaning_add_stem(struct query *q, const char *folded, size_t len, bool prefi
             return -ENOMEM;
     }
     for (size_t i = 0; i < result->n_stems; i++)
-        if (strlen(result->stems[i].folded_stem) == len &&
-            memcmp(result->stems[i].folded_stem, folded, len) == 0 &&
+        if (result->stems[i].len == len && memcmp(result->stems[i].folded_stem, folded, len) == 0 &&
             result->stems[i].prefix == prefix)
             return 0;
     if (result->n_stems == STEMS_MAX)
@@ -167,7 +166,7 @@ int meaning_add_stem(struct query *q, const char *folded, size_t len, bool prefi
     char *copy = arena_strndup(q->arena, folded, len);
     if (!copy)
         return -ENOMEM;
-    result->stems[result->n_stems++] = (struct search_stem) { copy, prefix };
+    result->stems[result->n_stems++] = search_stem_make(copy, len, prefix);
     return 0;
 }
 
