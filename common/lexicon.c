@@ -33,9 +33,9 @@ uint32_t lexicon_root(void)
 
 bool lexicon_step(uint32_t *node, uint8_t byte)
 {
-    const uint32_t *edge = edges() + *node;
+    const uint32_t *edge = edges() + *node, label = (uint32_t)byte << 24;
 
-    while (*edge >> 24 < byte && !(*edge & LEXICON_LAST_SIBLING))
+    while (*edge < label && !(*edge & LEXICON_LAST_SIBLING))
         edge++;
     if (*edge >> 24 != byte)
         return false;

@@ -33,14 +33,10 @@ static const struct {
     { 0x0127, "h" },  { 0x0131, "i" }, { 0x0142, "l" }, { 0x0153, "oe" },
 };
 
-uint32_t text_code_point(const char *text, size_t len, size_t *at)
+uint32_t text_code_point_long(const char *text, size_t len, size_t *at)
 {
     const uint8_t *p = (const uint8_t *)text + *at;
 
-    if (*p < 0x80) {
-        *at += 1;
-        return *p;
-    }
     size_t n = utf8_sequence(p, (const uint8_t *)text + len);
     *at += n ? n : 1;
     switch (n) {
@@ -160,15 +156,31 @@ static size_t fold_any(const char *text, size_t len, bool diacritics, char *to, 
     return write_units(diacritics ? decomposed : folded, n, diacritics, to, room);
 }
 
+/* Most words. False: it is not ASCII to the end, or too long. */
+static bool fold_ascii(const char *text, size_t len, char *to, size_t room)
+{
+    if (len > room)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c >= 0x80)
+            return false;
+        to[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    return true;
+}
+
 size_t text_casefold(const char *text, size_t len, bool diacritics, char *to, size_t room)
 {
-    pthread_once(&opened, open_icu);
     if (len > TEXT_CASEFOLD_MAX) {
         len = TEXT_CASEFOLD_MAX;
         while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
             len--;
     }
+    if (fold_ascii(text, len, to, room))
+        return len;
     if (is_plain(text, len))
         return fold_plain(text, len, diacritics, to, room);
+    pthread_once(&opened, open_icu);
     return fold_any(text, len, diacritics, to, room);
 }

@@ -4,8 +4,16 @@
 
 enum { TEXT_NO_CHARACTER = 0x110000 };
 
+/* Of a character that is not ASCII. */
+uint32_t text_code_point_long(const char *text, size_t len, size_t *at);
+
 /* The code point at `*at`, which is below `len`; moves past it. A byte that is not UTF-8 is TEXT_NO_CHARACTER. */
-uint32_t text_code_point(const char *text, size_t len, size_t *at);
+static inline uint32_t text_code_point(const char *text, size_t len, size_t *at)
+{
+    if ((unsigned char)text[*at] < 0x80)
+        return (unsigned char)text[(*at)++];
+    return text_code_point_long(text, len, at);
+}
 
 /* The forms of one word in the arena: `word` itself must already be there and normalised. */
 struct text_forms {
