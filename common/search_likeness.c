@@ -111,6 +111,8 @@ static unsigned opens(const struct likeness *l, const uint8_t *word, size_t len)
 {
     unsigned most = 0;
 
+    if (!is_letter(word[len - 1]) || !(l->inside >> (word[len - 1] - 'a') & 1))
+        return 0;
     for (uint64_t left = l->groups; left && most < 2; left &= left - 1) {
         const char *s = side((unsigned)__builtin_ctzll(left));
         for (unsigned n = side_len(s) - 1; n > most; n--)
@@ -134,6 +136,7 @@ bool likeness_begin(struct likeness *l, const char *query, unsigned limit, bool 
     l->rows = 0;
     l->best[0] = 0;
     l->groups = 0;
+    l->inside = 0;
     index_groups(l);
     for (unsigned j = 0; j <= l->len; j++) {
         l->row[0][j] = (uint8_t)least(j * LIKENESS_EDIT, LIKENESS_FAR);
@@ -142,6 +145,9 @@ bool likeness_begin(struct likeness *l, const char *query, unsigned limit, bool 
             l->query_ends[j] |= UINT64_C(1) << other_side((unsigned)__builtin_ctzll(ends));
         l->groups |= l->query_ends[j];
     }
+    for (uint64_t left = l->groups; left; left &= left - 1)
+        for (const char *s = side((unsigned)__builtin_ctzll(left)); s[1]; s++)
+            l->inside |= UINT32_C(1) << (*s - 'a');
     for (unsigned j = 0; j < l->len; j++)
         exchange_costs(l->query[j], l->exchange[j]);
     return true;

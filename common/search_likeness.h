@@ -30,6 +30,7 @@ struct likeness {
     uint64_t query_ends[LIKENESS_QUERY_MAX + 1]; /* which groups of letters end there */
     uint64_t groups_by_end[LIKENESS_LETTERS];    /* those whose last letter it is */
     uint64_t groups;                             /* those that the query has the other side of */
+    uint32_t inside;                             /* letters that stand before the last of these */
     uint8_t exchange[LIKENESS_QUERY_MAX][LIKENESS_LETTERS];
     uint8_t row[LIKENESS_ROWS + 1][LIKENESS_QUERY_MAX + 2];
 };
