@@ -154,18 +154,20 @@ int guess_find(struct query *q, size_t at, unsigned cost, struct guess *ret)
         return -ENOMEM;
     int r = dictionary_near(q->lists.rd, &T_SEARCH_WORD, q->lists.work, q->tokens[at].folded, cost,
                             far, GUESSED_WORDS, &q->dictionary, ret->words, &ret->n);
+    if (r < 0)
+        return r;
+    ret->n = other_letters(&q->tokens[at], ret->words, ret->n);
+    r = one_per_term(q, ret->words, &ret->n);
+    if (ret->n > 0)
+        ret->cost = ret->words[0].cost;
+    if (cost > ret->cost + NEAR_SLACK)
+        cost = ret->cost + NEAR_SLACK; /* what is farther is not meant, see below */
     if (r == 0)
         r = dictionary_near(q->lists.rd, &T_SEARCH_SYNONYM, q->lists.work,
                             (const char *)term->folded.data, cost, far, GUESSED_SYNONYMS,
                             &q->dictionary, ret->lay, &ret->n_lay);
     if (r < 0)
         return r;
-    ret->n = other_letters(&q->tokens[at], ret->words, ret->n);
-    r = one_per_term(q, ret->words, &ret->n);
-    if (r < 0)
-        return r;
-    if (ret->n > 0)
-        ret->cost = ret->words[0].cost;
     /* What it is easier to write the word for is meant. */
     if (ret->n_lay > 0 && ret->lay[0].cost < ret->cost) {
         ret->cost = ret->lay[0].cost;

@@ -108,6 +108,7 @@ enum { CANDIDATES_MAX = 48 };
 int dictionary_prefix(const struct rd *rd, const struct table *dictionary, struct arena *a,
                       const char *prefix, size_t max, struct dictionary_budget *budget,
                       struct candidate *ret, size_t *ret_n) must_check;
+enum { NEAR_SLACK = 1 }; /* who is so little farther than the nearest counts too */
 /* The `max` words, the most frequent of equals, for which `folded` was written most easily, at a cost as in search_likeness.h. */
 int dictionary_near(const struct rd *rd, const struct table *dictionary, struct arena *a,
                     const char *folded, unsigned cost, bool same_start, size_t max,

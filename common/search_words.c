@@ -288,10 +288,6 @@ int dictionary_prefix(const struct rd *rd, const struct table *dictionary, struc
 
 /* ---- words that are alike ---- */
 
-enum {
-    NEAR_SLACK = 1
-}; /* quarters of a letter: who is so little farther than the nearest counts too */
-
 int dictionary_near(const struct rd *rd, const struct table *dictionary, struct arena *a,
                     const char *folded, unsigned cost, bool same_start, size_t max,
                     struct dictionary_budget *budget, struct candidate *ret, size_t *ret_n)
@@ -308,8 +304,11 @@ int dictionary_near(const struct rd *rd, const struct table *dictionary, struct 
     walk_begin(&w, rd, dictionary, budget);
     for (bool there = walk_next(&w); there && r == 0 && spend(budget, 1);) {
         unsigned c = likeness_cost(&l, w.block.folded, w.block.folded_len, &next);
-        if (c <= cost)
+        if (c <= l.limit) {
             r = keep(a, &w.block, c, max, ret, &n);
+            if (c + NEAR_SLACK < l.limit)
+                l.limit = c + NEAR_SLACK;
+        }
         there = next.letter > 0 ? walk_past(&w, next.same, next.letter) : walk_next(&w);
     }
     int walk_r = walk_end(&w);
