@@ -32,7 +32,7 @@ TextSpan *answer_span(struct arena *a, const char *text, uint32_t start, uint32_
         return NULL;
     *span = (TextSpan)TEXT_SPAN_INIT;
     span->start = units(text, start);
-    span->end = units(text, end);
+    span->end = span->start + units(text + start, end - start);
     return span;
 }
 
