@@ -73,6 +73,9 @@ static void add_boost(struct plan *p, uint8_t column, const char *value, uint32_
 
 static const char *number_text(struct plan *p, int number)
 {
+    static const char digits[][2] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" };
+    if (number >= 0 && number <= 9)
+        return digits[number];
     const char *text = arena_printf(p->arena, "%d", number);
     p->failed = p->failed || !text;
     return text ? text : "";
