@@ -35,6 +35,9 @@ bool lexicon_step(uint32_t *node, uint8_t byte)
 {
     const uint32_t *edge = edges() + *node, label = (uint32_t)byte << 24;
 
+    /* Four at a time; what follows the last edges are values. */
+    while (edge[3] < label && !((edge[0] | edge[1] | edge[2] | edge[3]) & LEXICON_LAST_SIBLING))
+        edge += 4;
     while (*edge < label && !(*edge & LEXICON_LAST_SIBLING))
         edge++;
     if (*edge >> 24 != byte)
