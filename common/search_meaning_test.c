@@ -159,6 +159,26 @@ static void test_sounds(void **state)
     assert_int_equal(f->result.n_meanings, 1);
 }
 
+/* What is a little farther than the nearest may be meant as well, of words that documents have and of those that have synonyms. */
+static void test_nearly_as_near(void **state)
+{
+    struct fixture *f = *state;
+    const char *const other[] = { "reumatiker" };
+
+    put_some(f);
+    put(f, "sound", "Vyksolum", "");
+    put(f, "slip", "Vyxolun", "");
+    put(f, "letter", "Vyxolumt", "");
+    expect(f, "vyxolum", "sound slip");
+    struct wr *wr = begin(f);
+    search_synonym_put(wr, "vyksolum", other, 1);
+    search_synonym_put(wr, "vyxoluk", other, 1);
+    search_synonym_put(wr, "vyxolumt", other, 1);
+    commit(f, wr);
+    ask(f, "vyxolum");
+    assert_int_equal(f->result.n_meanings, 2);
+}
+
 /* A word of the language was meant as it stands; and dots that are there were meant, too. */
 static void test_no_typos(void **state)
 {
@@ -308,21 +328,14 @@ static void test_agreement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SEARCH_TEST(test_words),
-        SEARCH_TEST(test_fillers),
-        SEARCH_TEST(test_parts),
-        SEARCH_TEST(test_far_parts),
-        SEARCH_TEST(test_joined),
-        SEARCH_TEST(test_asides),
-        SEARCH_TEST(test_runs),
-        SEARCH_TEST(test_typos),
-        SEARCH_TEST(test_sounds),
-        SEARCH_TEST(test_no_typos),
-        SEARCH_TEST(test_generic_words),
-        SEARCH_TEST(test_type_ahead),
-        SEARCH_TEST(test_synonyms_of_parts),
-        SEARCH_TEST(test_synonyms),
-        SEARCH_TEST(test_synonyms_of_phrases),
+        SEARCH_TEST(test_words),      SEARCH_TEST(test_fillers),
+        SEARCH_TEST(test_parts),      SEARCH_TEST(test_far_parts),
+        SEARCH_TEST(test_joined),     SEARCH_TEST(test_asides),
+        SEARCH_TEST(test_runs),       SEARCH_TEST(test_typos),
+        SEARCH_TEST(test_sounds),     SEARCH_TEST(test_nearly_as_near),
+        SEARCH_TEST(test_no_typos),   SEARCH_TEST(test_generic_words),
+        SEARCH_TEST(test_type_ahead), SEARCH_TEST(test_synonyms_of_parts),
+        SEARCH_TEST(test_synonyms),   SEARCH_TEST(test_synonyms_of_phrases),
         SEARCH_TEST(test_agreement),
     };
 

@@ -160,6 +160,9 @@ static void test_highlights(void **state)
                  "Om [Bröstcancer]förbundet: [cancern].");
     expect_marks(f, "celaiki", "CELIAKI är vanligt", "[CELIAKI] är vanligt");
     expect_marks(f, "finnsinte", "finns inte", "finns inte");
+    put(f, "single", "Enskilda", "");
+    expect_marks(f, "enskild", "Ett enskilt hem",
+                 "Ett [enskilt] hem"); /* not its stem's last letter */
 }
 
 static void test_bad_input(void **state)
