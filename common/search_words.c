@@ -224,7 +224,11 @@ static bool walk_past(struct walk *w, size_t same, unsigned letter)
     to.len = (uint16_t)(same + 1);
     if (compare_folded(&w->block, &to) >= 0)
         return true;
-    return spend(w->budget, SEEK_STEPS) && scan_seek_piece(&w->scan, &to) && walk_to(w, &to);
+    if (!spend(w->budget, SEEK_STEPS))
+        return false;
+    bool there = w->scan.table == &T_SEARCH_SYNONYM ? scan_seek(&w->scan, &to)
+                                                    : scan_seek_piece(&w->scan, &to);
+    return there && walk_to(w, &to);
 }
 
 /* ---- the best candidates so far ---- */
