@@ -118,6 +118,8 @@ static void weigh_from(struct cutting *c, size_t from)
                 return;
         }
         to++;
+        if (to < c->n && c->cost[to] >= COST_NONE && c->tail_cost[to] >= COST_NONE)
+            continue; /* nothing may follow */
         const struct lexicon_value *v = lexicon_value_at(node);
         if (!v || (from == 0 && to == c->n) || is_chance(c, from, to))
             continue;
