@@ -41,8 +41,8 @@ class Clock:
 
 
 def system(home=None, clock=None, **environment):
-    """A system that believes the test to be its proxy; ready."""
-    made = support.System(home, {"FOKUS_PROXY": "127.0.0.1", **(clock.environment if clock else {}), **environment})
+    """A system that believes the test to be its proxy, and whose mails have links; ready."""
+    made = support.System(home, {"FOKUS_PROXY": "127.0.0.1", "FOKUS_SITE": "https://fokus.example", **(clock.environment if clock else {}), **environment})
     made.mailbox = Mailbox(made)
     support.wait_until("the system to be ready", lambda: ready(made))
     return made

@@ -3,11 +3,11 @@
  *
  * A mail may go out twice when the process dies between sending and recording; its Message-ID is the same then. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/mail_send.h"
 #include "common/peers.h"
-#include "common/site.h"
 #include "common/trace.h"
 #include "services/accounts/providers.h"
 #include "services/accounts/seals.h"
@@ -112,6 +112,17 @@ static int next(const struct query_in *in, void **ret_job, int64_t *ret_due_ms)
 
 /* ---- doing it ---- */
 
+/* Where people reach the pages that links in mails lead to. "" unless the operator says it: the gateway has no pages, so that a link
+ * would lead nowhere. NULL without memory. */
+static const char *site(struct arena *arena)
+{
+    const char *given = getenv("FOKUS_SITE");
+    size_t len = given ? strlen(given) : 0;
+    while (len > 0 && given[len - 1] == '/')
+        len--;
+    return len > 0 ? arena_strndup(arena, given, len) : "";
+}
+
 /* Made at the start; belongs then to the effects' thread, which sends one mail after the other over the same connection. */
 static struct mail_transport *transport;
 
@@ -141,7 +152,7 @@ static MailResult send_mail(const struct effect_in *in, const struct job *job, u
     struct mail mail = { .from = { .name = "Fokus" }, .id = job->mail, .date_ms = job->queued_ms };
     struct mail_report report = { .result = MAIL_RETRY };
     struct err err = { "" };
-    char site[SITE_MAX];
+    const char *pages = site(in->arena);
     if (!job->content)
         return MAIL_RESULT_REFUSED;
     if (open_transport(in->home, &err) < 0) {
@@ -149,8 +160,7 @@ static MailResult send_mail(const struct effect_in *in, const struct job *job, u
         return MAIL_RESULT_DEFERRED;
     }
     mail.to.address = job->content->address;
-    site_find(in->home, site);
-    int r = wording_of(in->arena, job->kind, job->content, site, &mail);
+    int r = pages ? wording_of(in->arena, job->kind, job->content, pages, &mail) : -ENOMEM;
     if (r == 0)
         r = mail_send(transport, &mail, &report, &err);
     if (r < 0) {

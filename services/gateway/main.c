@@ -17,7 +17,6 @@
 #include "common/dump.h"
 #include "common/home.h"
 #include "common/notify.h"
-#include "common/site.h"
 #include "common/trace.h"
 #include "services/gateway/connect.h"
 #include "services/gateway/gateway.h"
@@ -254,16 +253,6 @@ static int run(struct process *p)
 
 /* ---- start and end ---- */
 
-/* Where people reach us, for links in mails. Without the folder no service stands here, either. */
-static void tell_site(const struct gateway *g, const char *home)
-{
-    struct err err = { "" };
-
-    if (site_tell(home, http_address(g->http), &err) < 0)
-        trace_log(TRACE_WARNING, "nobody here learns where the gateway listens", "why", err.text,
-                  NULL);
-}
-
 /* Whoever starts first, the gateway or a service, makes the folder that the caller key lies in. */
 static int make_home(const char *home, struct err *err)
 {
@@ -317,8 +306,6 @@ static int start(struct process *p, const struct options *o, struct err *err)
     config.connections = config.connections_an_address = ADMIN_CONNECTIONS;
     if (r == 0)
         r = http_new(&config, &g->admin, err);
-    if (r == 0)
-        tell_site(g, o->home);
     return r;
 }
 
