@@ -333,25 +333,30 @@ static bool found_alike(const Organisation *a, const Organisation *b)
                       b->n_municipality_codes);
 }
 
-/* The branches, in order of slug. */
-static int put_branches(struct wr *wr, const char *parent)
+/* Puts anew the living organisations whose slugs follow the prefix, in order of slug; only those of this name, unless it is NULL. */
+static int put_listed(struct wr *wr, const struct table *t, const struct key *prefix,
+                      const char *name)
 {
-    struct key prefix = KEY_INIT;
     struct scan s;
     int r = 0;
 
-    key_text(&prefix, parent);
-    for (scan_prefix(&s, wr_rd(wr), &T_BRANCH, &prefix); r == 0 && scan_next(&s);) {
-        struct key_reader reader = { .rest = { s.key.data + prefix.len, s.key.len - prefix.len } };
+    for (scan_prefix(&s, wr_rd(wr), t, prefix); r == 0 && scan_next(&s);) {
+        struct key_reader reader = { .rest = { s.key.data + prefix->len,
+                                               s.key.len - prefix->len } };
         char slug[101];
         const Organisation *o;
         if (!key_read_text(&reader, slug, sizeof(slug)))
             return scan_give_up(&s, -EBADMSG);
         r = rd_get(wr_rd(wr), &T_ORGANISATION, KEY_TEXT(slug), &o);
-        if (r == 0 && organisation_is_live(o))
+        if (r == 0 && organisation_is_live(o) && (!name || strcmp(o->name, name) == 0))
             r = put_organisation(wr, o);
     }
     return r < 0 ? scan_give_up(&s, r) : scan_end(&s);
+}
+
+static int put_branches(struct wr *wr, const char *parent)
+{
+    return put_listed(wr, &T_BRANCH, KEY_TEXT(parent), NULL);
 }
 
 /* Whether branches borrow the same of both. A federation that was closed or merged goes on lending: it is still theirs. */
@@ -471,22 +476,10 @@ static int put_those_named(struct wr *wr, const char *name)
 {
     struct key prefix = KEY_INIT;
     struct text_folded folded;
-    struct scan s;
-    int r = 0;
 
     text_fold(name, &folded);
     key_text(key_u8(&prefix, NAME_WHOLE), folded.text);
-    for (scan_prefix(&s, wr_rd(wr), &T_ORGANISATION_NAME, &prefix); r == 0 && scan_next(&s);) {
-        struct key_reader reader = { .rest = { s.key.data + prefix.len, s.key.len - prefix.len } };
-        char slug[101];
-        const Organisation *o;
-        if (!key_read_text(&reader, slug, sizeof(slug)))
-            return scan_give_up(&s, -EBADMSG);
-        r = rd_get(wr_rd(wr), &T_ORGANISATION, KEY_TEXT(slug), &o);
-        if (r == 0 && organisation_is_live(o) && strcmp(o->name, name) == 0)
-            r = put_organisation(wr, o);
-    }
-    return r < 0 ? scan_give_up(&s, r) : scan_end(&s);
+    return put_listed(wr, &T_ORGANISATION_NAME, &prefix, name);
 }
 
 int findable_term(struct wr *wr, const Term *term)
