@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,11 +28,12 @@ void __tsan_release(void *address);
 #endif
 
 enum {
-    ROUTER_QUEUE = 100000,    /* messages either way for one peer; see bus_send() for what then */
-    SUBSCRIPTION_MAX = 1024,  /* bytes of a subscription that a stranger sends us */
-    COPY_BELOW = 4096,        /* bytes below which copying costs less than passing ownership on */
-    FLUSH_MS = 1000,          /* how long closing waits until replies and events have left */
-    CONNECT_TIMEOUT_MS = 5000 /* tcp */
+    ROUTER_QUEUE = 100000,     /* messages either way for one peer; see bus_send() for what then */
+    SUBSCRIPTION_MAX = 1024,   /* bytes of a subscription that a stranger sends us */
+    COPY_BELOW = 4096,         /* bytes below which copying costs less than passing ownership on */
+    FLUSH_MS = 1000,           /* how long closing waits until replies and events have left */
+    CONNECT_TIMEOUT_MS = 5000, /* tcp */
+    KEEP_FREE_BYTES = 4 * 1024 * 1024
 };
 
 struct bus {
@@ -44,11 +46,18 @@ struct bus_socket {
     uint64_t losses;
 };
 
+void bus_keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES);
+}
+
 struct bus *bus_new(void)
 {
     struct bus *b = calloc(1, sizeof(*b));
     if (!b)
         return NULL;
+    bus_keep_memory();
     b->context = zmq_ctx_new();
     if (!b->context) {
         free(b);

@@ -21,6 +21,9 @@ enum {
     BUS_PUB_QUEUE = 1000, /* messages kept for a slow subscriber; then it misses some and replays */
 };
 
+/* A hint to malloc: a large message's memory is kept for the next one, a few MiB of it. What comes fresh from the system costs several
+ * times what it does to fill it. Of the whole process; bus_new() does it. */
+void bus_keep_memory(void);
 /* One context a process. NULL without memory. */
 struct bus *bus_new(void);
 /* All sockets must be closed. */

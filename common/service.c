@@ -32,7 +32,6 @@ enum {
     CHECK_READERS_US = 5 * 1000 * 1000, /* a dead reader's slot keeps old pages from reuse */
     CHORE_S = 60 * 60,
     STACK_BYTES = 1024 * 1024,
-    KEEP_FREE_BYTES = 4 * 1024 * 1024,
     CALLER_ARENA = 256 * 1024,
     BAR_WIDTH = 40,
 };
@@ -594,11 +593,7 @@ int service_main(const struct service_def *def, int argc, char **argv)
         return code;
     trace_init(def->name);
     leave_no_core();
-    /* Hints. A few threads need no arena each; and a large answer's memory is kept for the next one: memory that comes
-     * fresh from the system costs more than filling it. */
-    (void)mallopt(M_ARENA_MAX, 2);
-    (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
-    (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES);
+    (void)mallopt(M_ARENA_MAX, 2); /* a hint: a few threads need no arena each */
     int signals = take_signals();
     struct service *s = calloc(1, sizeof(*s));
     if (!s || signals < 0) {

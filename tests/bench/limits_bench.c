@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "common/bus.h"
 #include "fokus/directory/v1/directory.pb-c.h"
 #include "fokus/runtime/v1/runtime.pb-c.h"
 #include "fokus/wire/v1/wire.pb-c.h"
@@ -367,6 +368,7 @@ int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
 
+    bus_keep_memory(); /* as every process that uses common/bus */
     if (strcmp(what, "call") == 0 && argc == 9)
         return measure_call(argv + 2);
     if (strcmp(what, "echo") == 0 && argc == 6)
