@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <zmq.h>
+
+#include "common/clock.h"
 
 /* Debian's libzmq is not instrumented, so ThreadSanitizer does not see that a PAIR orders what two threads do. */
 #ifdef __SANITIZE_THREAD__
@@ -523,4 +526,14 @@ int bus_poll(struct bus_item *items, size_t n_items, int timeout_ms)
     for (size_t i = 0; i < n_items; i++)
         items[i].readable = zmq_items[i].revents != 0;
     return n;
+}
+
+int bus_look_out(struct bus_item *items, size_t n_items, int64_t us)
+{
+    int64_t until_us = clock_us() + us;
+    int r;
+
+    while ((r = bus_poll(items, n_items, 0)) == 0 && clock_us() < until_us)
+        (void)sched_yield(); /* cannot fail */
+    return r;
 }

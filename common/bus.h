@@ -76,3 +76,6 @@ struct bus_item {
 /* Waits until something is readable, at most `timeout_ms` (-1: for ever). Returns how many are, 0 at the timeout, -EINTR. After
  * a socket was readable, drain it with bus_receive() until -EAGAIN: never poll once a message. */
 int bus_poll(struct bus_item *items, size_t n_items, int timeout_ms) must_check;
+/* The same for at most `us` without sleeping, for whoever is about to get something: to wake up takes longer than most work does.
+ * Whoever else wants the processor goes first. */
+int bus_look_out(struct bus_item *items, size_t n_items, int64_t us) must_check;

@@ -14,6 +14,8 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
+#include "common/clock.h"
+
 /* A context, a folder for sockets and two endpoints; each test starts with fresh ones. */
 struct room {
     struct bus *bus;
@@ -315,7 +317,11 @@ static void polling_ends_at_its_timeout_and_sees_plain_descriptors(void **state)
     assert_int_equal(pipe(fds), 0);
     struct bus_item items[] = { { .socket = router }, { .fd = fds[0] } };
     assert_int_equal(bus_poll(items, 2, 10), 0);
+    int64_t begun_us = clock_us();
+    assert_int_equal(bus_look_out(items, 2, 2000), 0);
+    assert_true(clock_us() - begun_us >= 2000);
     assert_int_equal(write(fds[1], "x", 1), 1);
+    assert_int_equal(bus_look_out(items, 2, 5000 * 1000), 1);
     assert_int_equal(bus_poll(items, 2, 5000), 1);
     assert_false(items[0].readable);
     assert_true(items[1].readable);

@@ -31,6 +31,7 @@ enum {
     HEARTBEAT_US = 1000 * 1000,
     CHECK_READERS_US = 5 * 1000 * 1000, /* a dead reader's slot keeps old pages from reuse */
     CHORE_S = 60 * 60,
+    COMMIT_US = 1000, /* mostly enough for one */
     STACK_BYTES = 1024 * 1024,
     CALLER_ARENA = 256 * 1024,
     BAR_WIDTH = 40,
@@ -330,7 +331,8 @@ static void run_timers(struct loop *l)
         (void)notify_send("WATCHDOG=1"); /* systemd notices by itself what does not reach it */
 }
 
-static int wait_ms(const struct loop *l)
+/* Until the next thing is due that comes by itself. */
+static int64_t wait_us(const struct loop *l)
 {
     int64_t next_us = l->heartbeat_us < l->readers_us ? l->heartbeat_us : l->readers_us;
 
@@ -341,7 +343,21 @@ static int wait_ms(const struct loop *l)
     if (l->s->unpublished && l->s->publish_at_us < next_us)
         next_us = l->s->publish_at_us;
     int64_t left_us = next_us - clock_us();
-    return left_us <= 0 ? 0 : (int)(left_us / 1000 + 1);
+    return left_us < 0 ? 0 : left_us;
+}
+
+/* A commit takes hardly longer than to fall asleep and be woken does: who waits for one is answered by somebody awake. */
+static int await(const struct loop *l, struct bus_item *items, size_t n)
+{
+    int64_t left_us = wait_us(l);
+
+    if (l->s->commands_waiting > 0) {
+        int r = bus_look_out(items, n, left_us < COMMIT_US ? left_us : COMMIT_US);
+        if (r != 0)
+            return r;
+        left_us = wait_us(l);
+    }
+    return bus_poll(items, n, left_us == 0 ? 0 : (int)(left_us / 1000 + 1));
 }
 
 static void begin_drain(struct loop *l)
@@ -414,7 +430,7 @@ static void run_loop(struct loop *l)
         items[n++].socket = s->effects.ours;
 
     while (!l->stop) {
-        int r = bus_poll(items, n, wait_ms(l));
+        int r = await(l, items, n);
         s->turn_us = s->now_us = clock_us();
         s->turn_ms = wall_ms();
         if (r > 0) {

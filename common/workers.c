@@ -7,7 +7,6 @@
  *
  * The writer also rebuilds damaged tables, before it decides what waits. */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,25 +102,12 @@ static bool take_waiting(struct writer *w, struct commit *c)
     return any;
 }
 
-/* Looks for what is given for so long, without sleeping: 1 when something is there, 0 when not, negative when interrupted. Whoever
- * wants the processor goes first. */
-static int look_out(const struct writer *w, int64_t us)
-{
-    struct bus_item item = { .socket = w->s->writer_end };
-    int64_t until_us = clock_us() + us;
-    int r;
-
-    while ((r = bus_poll(&item, 1, 0)) == 0 && clock_us() < until_us)
-        (void)sched_yield(); /* cannot fail */
-    return r;
-}
-
 /* Waits until something is given. After a large batch its callers are about to send again, and each thread on the way to them and
  * back takes longer to wake than to do its work: so the last one on this way stays awake for as long as that usually takes. */
 static int await(const struct writer *w)
 {
     struct bus_item item = { .socket = w->s->writer_end };
-    int r = w->usual_batch < GATHER_AFTER ? 0 : look_out(w, LOOK_OUT_US);
+    int r = w->usual_batch < GATHER_AFTER ? 0 : bus_look_out(&item, 1, LOOK_OUT_US);
 
     return r ? r : bus_poll(&item, 1, -1);
 }
@@ -137,8 +123,9 @@ static size_t gather_more(void *writer, size_t n)
     /* As many callers as lately are usually all there are: nobody else is waited for. */
     size_t enough = w->n_gathered % GATHER_ALL_EVERY ? w->usual_batch : COMMIT_COMMANDS;
     if (n < enough && n < COMMIT_COMMANDS && !w->stop && w->looks_left-- > 0) {
-        (void)look_out(w, GATHER_US); /* what is there is taken next */
-        (void)take_waiting(w, c);     /* nothing: the gathering ends */
+        struct bus_item item = { .socket = w->s->writer_end };
+        if (bus_look_out(&item, 1, GATHER_US) > 0)
+            (void)take_waiting(w, c); /* nothing: the gathering ends */
     }
     return c->n;
 }
