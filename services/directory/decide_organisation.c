@@ -150,10 +150,15 @@ int directory_merge_organisations(const struct decide_in *in, const MergeOrganis
         return outcome_refuse(out, CODE_FAILED_PRECONDITION,
                               "into: '%s' was itself merged into '%s': merge into that one",
                               into->slug, into->merged_into);
-    if (strcmp(into->parent_slug, from->slug) == 0)
+    bool circle;
+    r = stands_above(in->state, from->slug, into->parent_slug, &circle);
+    if (r < 0)
+        return r;
+    if (circle)
         return outcome_refuse(out, CODE_FAILED_PRECONDITION,
-                              "into: '%s' belongs to '%s': give it another parent_slug first",
-                              into->slug, from->slug);
+                              "into: '%s' stands below '%s': give it another parent_slug than "
+                              "'%s' first",
+                              into->slug, from->slug, into->parent_slug);
     if (is_stale(from, req->revision, out))
         return 0;
 
@@ -177,6 +182,15 @@ int directory_unmerge_organisations(const struct decide_in *in,
         res->organisation = old;
         return 0;
     }
+    bool circle;
+    r = stands_above(in->state, old->slug, old->parent_slug, &circle);
+    if (r < 0)
+        return r;
+    if (circle)
+        return outcome_refuse(out, CODE_FAILED_PRECONDITION,
+                              "'%s' belongs to '%s', which came to belong to it since the merge: "
+                              "give that one another parent_slug first",
+                              old->slug, old->parent_slug);
     MergeNote *note;
     r = rd_get(in->state, &T_MERGE, KEY_TEXT(old->slug), &note);
     if (r < 0)

@@ -184,6 +184,47 @@ TEST(nobody_is_above_itself)
     then_violation("organisation.parent_slug");
 }
 
+static void given_branch(const char *slug, const char *parent)
+{
+    Organisation o = an_organisation(slug, slug);
+    o.parent_slug = (char *)parent;
+    register_organisation(&o);
+    then_ok();
+}
+
+TEST(a_merge_puts_nobody_above_itself)
+{
+    given_branch("a", "");
+    given_branch("b", "a");
+    given_branch("c", "b");
+    merge("a", "c");
+    then_refused(CODE_FAILED_PRECONDITION);
+    then_no_event();
+    merge("b", "c");
+    then_refused(CODE_FAILED_PRECONDITION);
+    merge("c", "a");
+    then_ok();
+}
+
+TEST(undoing_a_merge_puts_nobody_above_itself)
+{
+    given_branch("p", "");
+    given_branch("a", "p");
+    given_branch("x", "");
+    merge("a", "x");
+    Organisation values = ORGANISATION_INIT;
+    values.parent_slug = "a";
+    revise("p", 1, "parent_slug", &values);
+    then_ok();
+    unmerge("a");
+    then_refused(CODE_FAILED_PRECONDITION);
+    then_no_event();
+    values.parent_slug = "";
+    revise("p", 2, "parent_slug", &values);
+    unmerge("a");
+    then_ok();
+}
+
 TEST(a_merged_slug_answers_the_one_it_went_into)
 {
     given_organisation("a", "A");

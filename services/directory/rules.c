@@ -131,6 +131,17 @@ static int step_up(const struct rd *rd, const struct batch *batch, const char *s
     return r;
 }
 
+int stands_above(const struct rd *rd, const char *slug, const char *above, bool *ret)
+{
+    int r = 0;
+    *ret = false;
+    for (int steps = 0; r == 0 && *above && !*ret && steps < MAX_REDIRECTS; steps++) {
+        *ret = strcmp(above, slug) == 0;
+        r = step_up(rd, NULL, above, &above);
+    }
+    return r == -ENOENT ? 0 : r;
+}
+
 static int check_parent(const struct rd *rd, const struct batch *batch, const Organisation *o,
                         struct complaints *c)
 {

@@ -53,6 +53,9 @@ const struct batch_row *batch_find(const struct batch *b, const char *slug);
 int check_organisation(const struct rd *rd, const struct batch *batch, const Organisation *o,
                        struct complaints *c) must_check;
 
+/* Whether the organisation is `above`, or stands above that one by parents and merges. */
+int stands_above(const struct rd *rd, const char *slug, const char *above, bool *ret) must_check;
+
 /* A copy whose fields may be changed; texts and lists are shared. NULL past the arena's cap. */
 Organisation *organisation_copy(struct arena *arena, const Organisation *o) must_check;
 /* What a person may write of `o`, with the fields that the directory itself sets as they are for a new organisation. */
