@@ -105,6 +105,8 @@ int directory_revise_organisation(const struct decide_in *in, const ReviseOrgani
     if (!next)
         return -ENOMEM;
     struct complaints c = { .status = &out->status, .prefix = "organisation." };
+    if (req->update_mask->n_paths == 0)
+        return outcome_violation(out, "update_mask", "must name the fields to change");
     organisation_take(next, req->organisation, req->update_mask, &c);
     if (c.count > 0)
         return 0;

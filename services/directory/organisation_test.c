@@ -132,6 +132,21 @@ TEST(a_field_that_is_not_for_editing_is_refused)
     then_violation("organisation.name");
 }
 
+TEST(a_revision_without_fields_is_a_mistake)
+{
+    given_organisation("a", "A");
+    Organisation values = an_organisation("a", "Lost otherwise");
+    Google__Protobuf__FieldMask nothing = GOOGLE__PROTOBUF__FIELD_MASK__INIT;
+    ReviseOrganisationRequest request = REVISE_ORGANISATION_REQUEST_INIT;
+    request.slug = "a";
+    request.revision = 1;
+    request.organisation = &values;
+    request.update_mask = &nothing;
+    when(editor(), "ReviseOrganisation", &request);
+    then_refused(CODE_INVALID_ARGUMENT);
+    then_violation("update_mask");
+}
+
 TEST(an_empty_value_makes_a_field_unknown)
 {
     Contact contact = CONTACT_INIT;
