@@ -18,7 +18,7 @@ static void care_area_check(const struct rd *rd, const void *row, struct complai
 {
     (void)rd; /* a care area points to nothing */
     const CareArea *area = row;
-    need_slug(c, area->slug);
+    need_slug(c, "slug", area->slug);
     need_line(c, "name_sv", area->name_sv, 100);
     need_line(c, "name_en", area->name_en, 100);
     allow_line(c, "description_sv", area->description_sv, 1000);
@@ -69,7 +69,7 @@ static void patient_right_check(const struct rd *rd, const void *row, struct com
     const PatientRight *right = row;
     if (right->number < 1 || right->number > 1000)
         complain(c, "number", "must be a number from 1 to 1000");
-    need_slug(c, right->slug);
+    need_slug(c, "slug", right->slug);
     need_line(c, "name_sv", right->name_sv, 100);
     need_line(c, "name_en", right->name_en, 100);
     need_line(c, "summary_sv", right->summary_sv, 1000);
@@ -258,7 +258,7 @@ static void healthcare_region_check(const struct rd *rd, const void *row, struct
 {
     (void)rd; /* regions come after it */
     const HealthcareRegion *region = row;
-    need_slug(c, region->slug);
+    need_slug(c, "slug", region->slug);
     need_line(c, "name", region->name, 100);
     need_line(c, "official_name", region->official_name, 100);
     need_codes(c, "region_codes", region->region_codes, region->n_region_codes, 2);
@@ -301,18 +301,13 @@ static const char *helpline_identity(struct arena *arena, const void *row)
 static void helpline_check(const struct rd *rd, const void *row, struct complaints *c)
 {
     const Helpline *helpline = row;
-    need_slug(c, helpline->slug);
+    need_slug(c, "slug", helpline->slug);
     need_line(c, "name_sv", helpline->name_sv, 100);
-    if (!text_is_phone(helpline->phone) || strlen(helpline->phone) > 40)
-        complain(c, "phone", "must be a telephone number of digits, spaces and hyphens");
+    need_format(c, "phone", FORMAT(PHONE), helpline->phone, 40);
     allow_line(c, "hours_sv", helpline->hours_sv, 200);
     need_line(c, "for_whom_sv", helpline->for_whom_sv, 300);
     allow_line(c, "source", helpline->source, 1000);
-    if (*helpline->website &&
-        (!text_is_url(helpline->website) || text_length(helpline->website) > 300))
-        complain(c, "website",
-                 "must be an address that begins with http:// or https://, of at most 300 "
-                 "characters");
+    allow_website(c, helpline->website);
     if (*helpline->organisation_slug)
         need_known(rd, c, "organisation_slug", &T_ORGANISATION, "organisation",
                    helpline->organisation_slug);

@@ -49,7 +49,7 @@ int directory_suggest_organisation(const struct decide_in *in,
     organisation_clear_own_fields(o);
     o->revision = 0;
     struct complaints c = { .status = &out->status, .prefix = "organisation." };
-    if (!*o->name || !text_is_line(o->name))
+    if (text_is_blank(o->name))
         complain(&c, "name", "must not be empty");
     refuse_personal_data(&c, o);
     if (c.count > 0)

@@ -110,27 +110,6 @@ int import_rows(const struct decide_in *in, const struct reference *kind, void *
 
 /* ---- checks that several kinds share ---- */
 
-void need_line(struct complaints *c, const char *field, const char *text, size_t max_chars)
-{
-    if (!text_is_line(text))
-        complain(c, field, "must be one line of visible text, and not empty");
-    else if (text_length(text) > max_chars)
-        complain(c, field, "has %zu characters, may have %zu", text_length(text), max_chars);
-}
-
-void allow_line(struct complaints *c, const char *field, const char *text, size_t max_chars)
-{
-    if (*text)
-        need_line(c, field, text, max_chars);
-}
-
-void need_slug(struct complaints *c, const char *slug)
-{
-    if (!text_is_slug(slug))
-        complain(c, "slug", "'%.100s' is no slug: 1 to 100 of a-z, 0-9 and single hyphens inside",
-                 slug);
-}
-
 void need_codes(struct complaints *c, const char *field, char *const *codes, size_t n,
                 size_t digits)
 {

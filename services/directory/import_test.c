@@ -106,6 +106,25 @@ TEST(one_bad_row_stores_none_and_every_mistake_is_reported)
     assert_int_equal(dry->n_reports, response->n_reports);
 }
 
+/* What a request's own fields may not hold, a file may not bring in. */
+TEST(rows_have_the_formats_of_requests)
+{
+    OrganisationRow row = a_row("a", "A");
+    OrganisationRow *rows[] = { &row };
+    row.website = "https://:99999";
+    assert_true(is_reported(import(rows, 1, false), 1, "website"));
+    row.website = "HTTPS://a.example";
+    assert_true(import(rows, 1, true)->accepted);
+    row.description = "Skriv\x1b[31m";
+    assert_true(is_reported(import(rows, 1, false), 1, "description"));
+    row.description = "Två\nrader";
+    assert_true(import(rows, 1, true)->accepted);
+    row.source = "två\u2028rader";
+    assert_true(is_reported(import(rows, 1, false), 1, "source"));
+    row.source = "  ";
+    assert_true(is_reported(import(rows, 1, false), 1, "source"));
+}
+
 TEST(rows_may_point_to_each_other_in_any_order_but_not_in_a_circle)
 {
     OrganisationRow child = a_row("child", "Child"), parent = a_row("parent", "Parent");

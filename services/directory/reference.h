@@ -23,10 +23,6 @@ int import_rows(const struct decide_in *in, const struct reference *kind, void *
 
 /* ---- columns: each complains about what is wrong ---- */
 
-void need_line(struct complaints *c, const char *field, const char *text, size_t max_chars);
-/* The same, but it may be empty. */
-void allow_line(struct complaints *c, const char *field, const char *text, size_t max_chars);
-void need_slug(struct complaints *c, const char *slug);
 void need_codes(struct complaints *c, const char *field, char *const *codes, size_t n,
                 size_t digits);
 void need_known(const struct rd *rd, struct complaints *c, const char *field, const struct table *t,

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/format.h"
 #include "common/utf8.h"
+#include "fokus/v1/options.pb-c.h"
 
 /* ---- telling what is wrong ---- */
 
@@ -53,22 +55,42 @@ void complain(struct complaints *c, const char *field, const char *format, ...)
 
 /* ---- what an organisation must look like ---- */
 
-static void check_line(struct complaints *c, const char *field, const char *text, size_t max_chars)
+void need_format(struct complaints *c, const char *field, int format, const char *text,
+                 size_t max_chars)
 {
-    if (!*text)
-        return;
-    if (!text_is_line(text))
-        complain(c, field, "must be one line of visible text without control characters");
+    const char *problem = format_problem(format, text, strlen(text));
     size_t length = text_length(text);
-    if (length > max_chars)
+    if (problem)
+        complain(c, field, "%s", problem);
+    else if (length > max_chars)
         complain(c, field, "has %zu characters, may have %zu", length, max_chars);
 }
 
-static void check_slug(struct complaints *c, const char *field, const char *slug)
+void need_line(struct complaints *c, const char *field, const char *text, size_t max_chars)
 {
-    if (!text_is_slug(slug))
-        complain(c, field, "'%.100s' is no slug: 1 to 100 of a-z, 0-9 and single hyphens inside",
-                 slug);
+    if (text_is_blank(text))
+        complain(c, field, "must not be empty");
+    else
+        need_format(c, field, FORMAT(LINE), text, max_chars);
+}
+
+void allow_line(struct complaints *c, const char *field, const char *text, size_t max_chars)
+{
+    if (*text)
+        need_line(c, field, text, max_chars);
+}
+
+void allow_website(struct complaints *c, const char *text)
+{
+    if (*text)
+        need_format(c, "website", FORMAT(URL), text, 300);
+}
+
+void need_slug(struct complaints *c, const char *field, const char *slug)
+{
+    const char *problem = format_problem(FORMAT(SLUG), slug, strlen(slug));
+    if (problem)
+        complain(c, field, "'%.100s' %s", slug, problem);
 }
 
 /* A list of codes or slugs that must all be in a table, each once. */
@@ -146,10 +168,11 @@ static int check_parent(const struct rd *rd, const struct batch *batch, const Or
                         struct complaints *c)
 {
     const char *above = o->parent_slug;
-    if (*above && !text_is_slug(above)) {
-        check_slug(c, "parent_slug", above);
+    size_t before = c->count;
+    if (*above)
+        need_slug(c, "parent_slug", above);
+    if (c->count > before)
         return 0;
-    }
     for (int steps = 0; *above; steps++) {
         if (strcmp(above, o->slug) == 0) {
             complain(c, "parent_slug", "'%.100s' would be above itself", o->slug);
@@ -176,30 +199,20 @@ static int check_parent(const struct rd *rd, const struct batch *batch, const Or
 int check_organisation(const struct rd *rd, const struct batch *batch, const Organisation *o,
                        struct complaints *c)
 {
-    check_slug(c, "slug", o->slug);
-    if (!*o->name)
-        complain(c, "name", "must not be empty");
-    check_line(c, "name", o->name, 200);
-    check_line(c, "short_name", o->short_name, 60);
-    for (size_t i = 0; i < o->n_former_names; i++) {
-        if (!*o->former_names[i])
-            complain(c, "former_names", "must not hold an empty name");
-        check_line(c, "former_names", o->former_names[i], 200);
-    }
+    need_slug(c, "slug", o->slug);
+    need_line(c, "name", o->name, 200);
+    allow_line(c, "short_name", o->short_name, 60);
+    for (size_t i = 0; i < o->n_former_names; i++)
+        need_line(c, "former_names", o->former_names[i], 200);
     if (o->kind < ORGANISATION_KIND_PATIENT_ASSOCIATION || o->kind > ORGANISATION_KIND_OTHER)
         complain(c, "kind",
                  "must be one of patient_association, network, umbrella, authority, region, "
                  "company_association, care_provider, foundation, other");
     if (o->level < ORGANISATION_LEVEL_NATIONAL || o->level > ORGANISATION_LEVEL_LOCAL)
         complain(c, "level", "must be one of national, regional, local");
-    if (*o->website && (!text_is_url(o->website) || text_length(o->website) > 300))
-        complain(c, "website",
-                 "must be an address that begins with http:// or https://, of at most 300 "
-                 "characters");
-    if (text_length(o->description) > 4000)
-        complain(c, "description", "has %zu characters, may have 4000",
-                 text_length(o->description));
-    check_line(c, "source", o->source, 1000);
+    allow_website(c, o->website);
+    need_format(c, "description", FORMAT(TEXT), o->description, 4000);
+    allow_line(c, "source", o->source, 1000);
 
     check_listed(rd, c, c->import ? "region_code" : "region_codes", o->region_codes,
                  o->n_region_codes, &T_REGION, "region");

@@ -37,6 +37,19 @@ struct complaints {
 void complain(struct complaints *c, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* ---- fields: each complains about what is wrong. Rows of an import have no formats in the proto, so that they are reported by row; they
+ * are of the same formats as everywhere. ---- */
+
+#define FORMAT(name) FOKUS__V1__STRING_FORMAT__STRING_FORMAT_##name /* for need_format() */
+
+void need_format(struct complaints *c, const char *field, int format, const char *text,
+                 size_t max_chars);
+void need_line(struct complaints *c, const char *field, const char *text, size_t max_chars);
+/* The same, but it may be empty. */
+void allow_line(struct complaints *c, const char *field, const char *text, size_t max_chars);
+void allow_website(struct complaints *c, const char *text);
+void need_slug(struct complaints *c, const char *field, const char *slug);
+
 /* The other rows of an import, which a row may point to: ordered by slug. */
 struct batch_row {
     const OrganisationRow *row;

@@ -1,4 +1,4 @@
-/* text.c - folding, sort keys and formats of text. All of it works on bounded buffers on the stack, since apply() runs
+/* text.c - folding, sort keys, and what the public must not write. All of it works on bounded buffers on the stack, since apply() runs
  * it for every row of an import. */
 #include "services/directory/text.h"
 
@@ -135,66 +135,14 @@ void text_host(const char *url, char ret[TEXT_FOLD_MAX + 1])
     ret[len] = '\0';
 }
 
-static bool is_lower(char c)
-{
-    return c >= 'a' && c <= 'z';
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-bool text_is_slug(const char *text)
+bool text_is_blank(const char *text)
 {
-    size_t len = strlen(text);
-    if (len == 0 || len > 100 || text[0] == '-' || text[len - 1] == '-')
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '-' ? text[i + 1] == '-' : !is_lower(text[i]) && !is_digit(text[i]))
-            return false;
-    }
-    return true;
-}
-
-bool text_is_url(const char *text)
-{
-    const char *rest = NULL;
-    if (strncmp(text, "http://", 7) == 0)
-        rest = text + 7;
-    if (strncmp(text, "https://", 8) == 0)
-        rest = text + 8;
-    if (!rest)
-        return false;
-    size_t host = strcspn(rest, "/?#");
-    if (host == 0 || memchr(rest, '@', host))
-        return false;
-    for (const char *p = text; *p; p++) {
-        if ((unsigned char)*p <= ' ' || *p == 0x7f || *p == '"' || *p == '<' || *p == '>' ||
-            *p == '\\')
-            return false;
-    }
-    return true;
-}
-
-bool text_is_line(const char *text)
-{
-    const uint8_t *p = (const uint8_t *)text, *end = p + strlen(text);
-    bool visible = false;
-    while (p < end) {
-        /* Eight letters of ASCII, none of them a control character. */
-        if (end - p >= 8 && !utf8_below_or_high(utf8_word(p), ' ') &&
-            !utf8_holds(utf8_word(p), 0x7f)) {
-            visible = visible || utf8_word(p) != UTF8_ONES * ' ';
-            p += 8;
-            continue;
-        }
-        if (*p < ' ' || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
-            return false;
-        visible = visible || *p != ' ';
-        p++;
-    }
-    return visible;
+    return text[strspn(text, " ")] == '\0';
 }
 
 bool text_is_digits(const char *text, size_t count)
@@ -204,17 +152,6 @@ bool text_is_digits(const char *text, size_t count)
             return false;
     }
     return text[count] == '\0';
-}
-
-bool text_is_phone(const char *text)
-{
-    bool digits = false;
-    for (const char *p = text; *p; p++) {
-        digits = digits || is_digit(*p);
-        if (!is_digit(*p) && !strchr(" -()", *p) && !(*p == '+' && p == text))
-            return false;
-    }
-    return digits;
 }
 
 size_t text_length(const char *text)

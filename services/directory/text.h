@@ -1,4 +1,4 @@
-/* text.h - how names are compared, sorted and checked: by ICU, in the Swedish way.
+/* text.h - how names are compared and sorted: by ICU, in the Swedish way.
  *
  * Folded and sort keys end up in table keys, so they are a function of the name and of ICU's version; a new
  * ICU belongs to the schema number (tables.c). */
@@ -30,12 +30,10 @@ size_t text_sort_key(const char *name, uint8_t ret[TEXT_SORT_MAX]);
 /* The host of a web address in lower case, without "www."; "" for none. */
 void text_host(const char *url, char ret[TEXT_FOLD_MAX + 1]);
 
-/* Formats that an import checks itself, since it reports by row. An empty text is never right. */
-bool text_is_slug(const char *text);
-bool text_is_url(const char *text);
-bool text_is_line(const char *text);
+/* Nothing, or spaces only. */
+bool text_is_blank(const char *text);
+/* So many digits and nothing else. */
 bool text_is_digits(const char *text, size_t count);
-bool text_is_phone(const char *text);
 /* Code points in valid UTF-8. */
 size_t text_length(const char *text);
 
