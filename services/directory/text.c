@@ -9,6 +9,7 @@
 #include <unicode/ucol.h>
 #include <unicode/ustring.h>
 
+#include "common/personal_number.h"
 #include "common/text.h"
 #include "common/utf8.h"
 
@@ -223,6 +224,21 @@ static bool is_personal_number(const char *yymmdd, const char *last_four)
     return month >= 1 && month <= 12 && day >= 1 && day <= 31 && text_is_digits(last_four, 4);
 }
 
+/* Nothing but the check digit tells ten digits in a row from a telephone number such as 0702234567. */
+static bool has_check_digit(const char *yymmdd, const char *last_four)
+{
+    char number[PERSONAL_NUMBER_DIGITS];
+    bool right = false;
+    memcpy(number + 2, yymmdd, 6);
+    memcpy(number + 8, last_four, 4);
+    for (size_t i = 0; i < 2 && !right; i++) {
+        memcpy(number, i == 0 ? "19" : "20", 2);
+        right = personal_number_ok(number, sizeof(number)) ||
+                coordination_number_ok(number, sizeof(number));
+    }
+    return right;
+}
+
 bool text_has_personal_number(const char *text)
 {
     for (const char *p = text; *p;) {
@@ -235,13 +251,14 @@ bool text_has_personal_number(const char *text)
         char last[5] = { 0 };
         if (n == 10 || n == 12) {
             memcpy(last, after - 4, 4);
-            if (is_personal_number(after - 10, last))
+            if (n == 10 ? has_check_digit(after - 10, last) : is_personal_number(after - 10, last))
                 return true;
         }
-        if ((n == 6 || n == 8) && (*after == '-' || *after == '+') &&
+        if ((n == 6 || n == 8) && *after && strchr("-+ ", *after) &&
             strspn(after + 1, "0123456789") == 4) {
             memcpy(last, after + 1, 4);
-            if (is_personal_number(after - 6, last))
+            if (*after == ' ' ? has_check_digit(after - 6, last)
+                              : is_personal_number(after - 6, last))
                 return true;
         }
         p = after;

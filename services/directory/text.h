@@ -37,8 +37,8 @@ bool text_is_digits(const char *text, size_t count);
 /* Code points in valid UTF-8. */
 size_t text_length(const char *text);
 
-/* Security: what must not come in from the public. An address such as given.family@ is a person's; ten or twelve
- * digits with a month and a day in them are a personal identity number. */
+/* Security: what must not come in from the public. An address such as given.family@ is a person's; twelve
+ * digits with a month and a day in them are a personal identity number, ten in a row if the check digit is right. */
 bool text_is_personal_email(const char *email);
 bool text_has_personal_number(const char *text);
 /* An e-mail address somewhere in the text that is a person's. */

@@ -102,8 +102,10 @@ TEST(personal_data_is_recognised)
     assert_true(text_has_personal_email("Fråga given.family@a.example om det"));
     assert_false(text_has_personal_email("Fråga info@a.example om det, www.a.example"));
     assert_true(text_has_personal_number("nr 19900101-0000."));
-    assert_true(text_has_personal_number("9001010000"));
-    assert_true(text_has_personal_number("900161+0000"));  /* a coordination number */
+    assert_true(text_has_personal_number("1212121212"));
+    assert_true(text_has_personal_number("19121212 1212"));
+    assert_false(text_has_personal_number("0702234567, 0911123456")); /* telephone numbers */
+    assert_true(text_has_personal_number("900161+0000"));             /* a coordination number */
     assert_false(text_has_personal_number("802400-0000")); /* an organisation's: month 40 */
     assert_false(text_has_personal_number("08-123 45 67, 2025-12-31, 1234567890123"));
 }
