@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 struct csv_reader {
     struct csv_parser parser;
     csv_row *each;
@@ -24,52 +26,6 @@ struct csv_reader {
 
 static const uint8_t bom[3] = { 0xef, 0xbb, 0xbf };
 
-/* Bytes that continue the sequence after `lead`, and the least value it must hold; -1 for no lead byte. */
-static int utf8_follow(uint8_t lead, uint32_t *ret_bits, uint32_t *ret_least)
-{
-    if (lead < 0x80) {
-        *ret_bits = lead;
-        *ret_least = 0;
-        return 0;
-    }
-    if ((lead & 0xe0) == 0xc0) {
-        *ret_bits = lead & 0x1f;
-        *ret_least = 0x80;
-        return 1;
-    }
-    if ((lead & 0xf0) == 0xe0) {
-        *ret_bits = lead & 0x0f;
-        *ret_least = 0x800;
-        return 2;
-    }
-    if ((lead & 0xf8) == 0xf0) {
-        *ret_bits = lead & 0x07;
-        *ret_least = 0x10000;
-        return 3;
-    }
-    return -1;
-}
-
-/* Valid UTF-8 without NUL. */
-static bool text_valid(const uint8_t *s, size_t len)
-{
-    for (size_t i = 0; i < len;) {
-        uint32_t c, least;
-        int follow = utf8_follow(s[i], &c, &least);
-        if (follow < 0 || (size_t)follow >= len - i || s[i] == 0)
-            return false;
-        for (int k = 1; k <= follow; k++) {
-            if ((s[i + (size_t)k] & 0xc0) != 0x80)
-                return false;
-            c = c << 6 | (s[i + (size_t)k] & 0x3f);
-        }
-        if (c < least || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-            return false;
-        i += (size_t)follow + 1;
-    }
-    return true;
-}
-
 /* "the heading" or "row 17". */
 static const char *row_name(const struct csv_reader *r, char ret[32])
 {
@@ -83,6 +39,7 @@ static void on_cell(void *text, size_t len, void *arg)
 {
     struct csv_reader *r = arg;
     char name[32];
+    size_t chars;
 
     if (r->failed)
         return;
@@ -91,7 +48,7 @@ static void on_cell(void *text, size_t len, void *arg)
                             CSV_MAX_COLUMNS);
         return;
     }
-    if (!text_valid(text, len)) {
+    if (!utf8_check(text, len, &chars)) {
         r->failed = err_set(r->err, EBADMSG,
                             "%s, cell %zu is not UTF-8 text; save the file as \"CSV UTF-8\"",
                             row_name(r, name), r->n_cells + 1);
