@@ -368,14 +368,18 @@ static int import_file(struct import *in, int fd)
         in->file_bytes = st.st_size;
     in->bar = in->file_bytes > 0 && !in->ctl->json && isatty(STDERR_FILENO);
     int code = read_file(in, fd);
-    if (code != 0)
+    if (code != 0 && in->rows == 0)
         return code;
-    bool accepted = !in->trying;
+    /* What ends an import undoes nothing of the batches before it. */
+    bool accepted = code == 0 && !in->trying;
+    int told = CTL_OK;
     if (in->ctl->json)
-        code = print_json(in, accepted);
+        told = print_json(in, accepted);
     else
         print_summary(in, accepted);
-    return code != 0 ? code : accepted ? CTL_OK : CTL_REFUSED;
+    if (code != 0)
+        return code;
+    return told != CTL_OK ? told : accepted ? CTL_OK : CTL_REFUSED;
 }
 
 int ctl_import(struct ctl *ctl, int argc, char **argv)
