@@ -92,7 +92,8 @@ int ctl_refused(const struct ctl *ctl, const char *service, const struct client_
         char text[1024];
         (void)snprintf(text, sizeof(text), "%s: %s: %s", service, code, reply->message);
         say_error(ctl, code, text);
-        for (size_t i = 0; i < reply->n_violations; i++)
+        /* One alone is what the message says. */
+        for (size_t i = 0; reply->n_violations > 1 && i < reply->n_violations; i++)
             fprintf(stderr, "  %s: %s\n", reply->violations[i].field,
                     reply->violations[i].description);
     }
