@@ -75,6 +75,11 @@ static void answer_error(struct gateway *g, struct exchange *e, enum code code, 
     answer_error_as(g, e, code_http(code), code, message, NULL, 0, NULL, NULL);
 }
 
+static const struct refusal CROWDED = {
+    429, CODE_RESOURCE_EXHAUSTED,
+    "There is no room for this right now: others take their answers slowly. Try again in a moment."
+};
+
 static void answer_refusal(struct gateway *g, struct exchange *e, const struct refusal *why)
 {
     static const struct http_header types = { "Accept-Post",
@@ -130,6 +135,11 @@ static void answer_message(struct gateway *g, struct exchange *e, const struct s
         answer_add(&headers, "Content-Encoding", "gzip");
     } else {
         buf_free(&packed);
+    }
+    if (!http_hold(e, body->len)) {
+        buf_free(body);
+        answer_refusal(g, e, &CROWDED);
+        return;
     }
     http_answer(e, 200, e->encoding == ENCODING_JSON ? JSON : "application/proto", body,
                 headers.list, headers.n);
@@ -253,6 +263,8 @@ static const struct refusal *read_message(struct gateway *g, struct exchange *e,
 
     if (e->too_long)
         return &TOO_LONG;
+    if (e->crowded)
+        return &CROWDED;
     if (e->method == HTTP_GET) {
         struct connect_get get;
         const struct refusal *why =

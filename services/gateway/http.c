@@ -34,6 +34,8 @@ enum {
     KEPT_BYTES = 2048, /* a buffer up to this size is kept for the connection's next request */
     LOOKS = 32,        /* at a connection that waits, before it is suspended */
     LOOK_MS = 5,       /* from one to the next while nothing else happens */
+    HELD_MAX = 256 * 1024 * 1024, /* of what clients have not yet sent whole or not yet taken */
+    HELD_ALWAYS = 64 * 1024,      /* of one connection, however much the others hold */
 };
 
 enum conn_state {
@@ -54,6 +56,7 @@ struct conn {
     enum conn_state state;
     int64_t deadline_ms;
     size_t n_body;
+    size_t held;         /* bytes of its body and answer, as part of http's */
     const char *refusal; /* the request cannot be trusted: why */
     int refusal_status;
     bool in_handler;
@@ -70,6 +73,7 @@ struct http {
     char address[INET6_ADDRSTRLEN + 16];
     struct conn *conns;
     size_t n_conns, under_way;
+    size_t held;
     size_t n_waiting, n_awake; /* those that wait; of these, those not suspended */
     uint64_t cut_off;
     int64_t now_ms, next_sweep_ms;
@@ -104,6 +108,31 @@ static void keep_small(struct buf *b)
     buf_clear(b);
 }
 
+bool http_hold(struct exchange *e, size_t bytes)
+{
+    struct conn *c = (struct conn *)e;
+    struct http *h = c->http;
+
+    if (c->held + bytes > HELD_ALWAYS && h->held + bytes > HELD_MAX)
+        return false;
+    c->held += bytes;
+    h->held += bytes;
+    return true;
+}
+
+static void let_go(struct conn *c)
+{
+    c->http->held -= c->held;
+    c->held = 0;
+}
+
+static void drop_body(struct conn *c)
+{
+    buf_free(&c->e.body);
+    buf_clear(&c->e.body);
+    let_go(c);
+}
+
 /* The raw request line, before the library decodes it. */
 static void *uri_came(void *arg, const char *uri, struct MHD_Connection *mhd)
 {
@@ -123,7 +152,7 @@ static void *uri_came(void *arg, const char *uri, struct MHD_Connection *mhd)
     c->n_body = 0;
     c->refusal = NULL;
     h->under_way++;
-    e->too_long = false;
+    e->too_long = e->crowded = false;
     e->gone = NULL;
     e->begun_us = clock_us();
     buf_append(&e->query, query, strcspn(query, "#"));
@@ -250,14 +279,15 @@ static void take_ids(struct conn *c)
 
 static void take_body(struct conn *c, const char *bytes, size_t len)
 {
+    struct exchange *e = &c->e;
+
     c->n_body += len;
-    if (c->n_body <= HTTP_MAX_BODY) {
-        buf_append(&c->e.body, bytes, len);
-        return;
-    }
-    c->e.too_long = true;
-    buf_free(&c->e.body);
-    buf_clear(&c->e.body);
+    e->too_long = c->n_body > HTTP_MAX_BODY;
+    e->crowded = e->crowded || !http_hold(e, len);
+    if (!e->too_long && !e->crowded)
+        buf_append(&e->body, bytes, len);
+    else
+        drop_body(c);
     if (c->n_body > HTTP_MAX_DISCARD)
         (void)shutdown(c->fd, SHUT_RDWR); /* chunked and endless; it may be gone already */
 }
@@ -382,6 +412,7 @@ static void request_ended(void *arg, struct MHD_Connection *mhd, void **request,
     c->response = NULL;
     keep_small(&c->e.body);
     keep_small(&c->e.query);
+    let_go(c);
     c->state = CONN_IDLE;
     c->deadline_ms = h->now_ms + (int64_t)h->config.request_s * 1000;
     h->under_way--;
@@ -670,6 +701,11 @@ int http_due_ms(const struct http *h, int64_t now_ms)
 size_t http_connections(const struct http *h)
 {
     return h->n_conns;
+}
+
+size_t http_held(const struct http *h)
+{
+    return h->held;
 }
 
 size_t http_under_way(const struct http *h)

@@ -68,6 +68,7 @@ struct exchange {
     struct buf query; /* as sent, without the question mark */
     struct buf body;
     bool too_long;                   /* the body was above HTTP_MAX_BODY and is not here */
+    bool crowded;                    /* there was no room for the body and it is not here */
     const char *headers[HTTP_NAMES]; /* NULL: absent */
     char request_id[HTTP_REQUEST_ID + 1];
     char traceparent[TRACE_PARENT_CHARS + 1];
@@ -105,6 +106,12 @@ size_t http_connections(const struct http *h);
 size_t http_under_way(const struct http *h);
 /* Connections ended because they took too long. */
 uint64_t http_cut_off(const struct http *h);
+
+/* Bytes of bodies and answers kept for all connections. */
+size_t http_held(const struct http *h);
+
+/* Whether there is room for an answer of so many bytes, which is the exchange's then, until it is over. A small one has room always. */
+bool http_hold(struct exchange *e, size_t bytes) must_check;
 
 /* The address of the connection's other end, IPv4 as ::ffff:a.b.c.d. False: it has none. */
 bool http_peer(const struct exchange *e, uint8_t ret[16]) must_check;

@@ -262,6 +262,9 @@ static void own_figures(const struct gateway *g, const struct gathering *all, st
     metrics_sample(out, "fokus_gateway_connections", NULL, (double)http_connections(g->http));
     metrics_family(out, "fokus_gateway_in_flight", "gauge", "Requests under way.");
     metrics_sample(out, "fokus_gateway_in_flight", NULL, (double)http_under_way(g->http));
+    metrics_family(out, "fokus_gateway_held_bytes", "gauge",
+                   "Bodies and answers kept until they have come, or were taken.");
+    metrics_sample(out, "fokus_gateway_held_bytes", NULL, (double)http_held(g->http));
     metrics_family(
         out, "fokus_gateway_cut_off_total", "counter",
         "Connections ended because a request or the taking of its answer took too long.");
