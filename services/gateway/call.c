@@ -4,6 +4,7 @@
  * JSON is turned into wire bytes here, over the schema the service described; the service checks limits. A binary
  * body is passed on as it came: the service checks that too. Every error has a sentence a person can act on. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -18,6 +19,7 @@
 enum {
     MAX_ANSWER = 16 * 1024 * 1024 * 4, /* JSON of the longest frame */
     ZIP_ABOVE = 1024,
+    ETAG_ROOM = REGISTRY_LOG_TAG + 48, /* two numbers, and what stands around them */
     MARGIN_MS =
         20, /* of a long deadline: the answer must reach the client before its own clock runs out */
 };
@@ -102,12 +104,13 @@ static void answer_status(struct gateway *g, struct exchange *e, const struct st
 
 /* Says how others may keep the answer to a GET. True: the asker has it already. */
 static bool add_caching(const struct exchange *e, const struct service *s, uint64_t log_sequence,
-                        char etag[REGISTRY_LOG_TAG + 32], struct answer_headers *h)
+                        char etag[ETAG_ROOM], struct answer_headers *h)
 {
     if (e->method != HTTP_GET || e->personal)
         return false;
-    (void)snprintf(etag, REGISTRY_LOG_TAG + 32, "W/\"%s-%llu\"", s->log_tag,
-                   (unsigned long long)log_sequence); /* fits */
+    /* A program that was started anew may answer otherwise from the same log. */
+    (void)snprintf(etag, ETAG_ROOM, "W/\"%s-%" PRIx64 "-%" PRIu64 "\"", s->log_tag, s->started_ms,
+                   log_sequence); /* fits */
     answer_add(h, "ETag", etag);
     answer_add(h, "Cache-Control", "no-cache");
     answer_add(h, "Vary", "Accept-Encoding, Accept-Language, Authorization, Cookie");
@@ -119,7 +122,7 @@ static void answer_message(struct gateway *g, struct exchange *e, const struct s
                            struct buf *body, const struct client_reply *reply)
 {
     struct answer_headers headers = { .n = 0 };
-    char etag[REGISTRY_LOG_TAG + 32];
+    char etag[ETAG_ROOM];
 
     identity_headers(e, reply, &headers);
     if (add_caching(e, s, reply->log_sequence, etag, &headers)) {
