@@ -213,6 +213,17 @@ int directory_unmerge_organisations(const struct decide_in *in,
     return emit_organisations_unmerged(out, o->slug, &event);
 }
 
+enum { DAY_MS = 24 * 60 * 60 * 1000 };
+
+/* Whether the date is past today, wherever on Earth: the clock here shows UTC. Negative: no memory. */
+static int is_to_come(const struct decide_in *in, const char *date)
+{
+    char *tomorrow;
+
+    int r = date_of(in->arena, in->now_ms + DAY_MS, &tomorrow);
+    return r < 0 ? r : strcmp(date, tomorrow) > 0;
+}
+
 int directory_close_organisation(const struct decide_in *in, const CloseOrganisationRequest *req,
                                  CloseOrganisationResponse *res, struct outcome *out)
 {
@@ -227,6 +238,12 @@ int directory_close_organisation(const struct decide_in *in, const CloseOrganisa
     }
     if (is_stale(old, req->revision, out))
         return 0;
+    r = is_to_come(in, req->closed_on);
+    if (r > 0)
+        return outcome_violation(out, "closed_on",
+                                 "must not lie in the future: until then it is not closed");
+    if (r < 0)
+        return r;
 
     Organisation *o = organisation_copy(in->arena, old);
     if (!o)

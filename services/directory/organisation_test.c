@@ -361,6 +361,21 @@ TEST(closing_keeps_an_organisation_with_date_and_reason)
     assert_string_equal(got->closing_reason, "");
 }
 
+TEST(nothing_is_closed_before_its_day)
+{
+    given_organisation("a", "A");
+    CloseOrganisationRequest request = CLOSE_ORGANISATION_REQUEST_INIT;
+    request.slug = "a";
+    request.reason = "Slut";
+    request.closed_on = "2026-01-03";
+    when(editor(), "CloseOrganisation", &request);
+    then_refused(CODE_INVALID_ARGUMENT);
+    then_violation("closed_on");
+    request.closed_on = "2026-01-01"; /* today */
+    when(editor(), "CloseOrganisation", &request);
+    then_ok();
+}
+
 TEST(confirming_notes_the_day_once)
 {
     given_organisation("a", "A");
