@@ -418,11 +418,22 @@ bool impacts_begin(struct impacts *in, struct chunk *c)
     return is_sealed(c);
 }
 
+/* The impact of the posting at place `i`, with the bits that tell other impacts at `bits`. 0: it has another, but that is not there. */
+static uint8_t impact_at_place(struct impacts *in, const uint8_t *bits, uint32_t i)
+{
+    const struct chunk *c = in->chunk;
+    const uint8_t *end = c->bytes + c->len_bytes - CHECK_BYTES, *others = bits + (c->n + 7) / 8;
+
+    if (!(bits[i / 8] >> i % 8 & 1))
+        return c->common;
+    uint32_t other = count_to(bits, (size_t)(others - bits), i, &in->bits_at, &in->bits);
+    return other < end - others ? others[other] : 0;
+}
+
 uint8_t impacts_at(struct impacts *in, uint32_t doc)
 {
     const struct chunk *c = in->chunk;
-    const uint8_t *docs = c->bytes + c->head, *bits = docs + c->bits_len;
-    const uint8_t *end = c->bytes + c->len_bytes - CHECK_BYTES, *others = bits + (c->n + 7) / 8;
+    const uint8_t *docs = c->bytes + c->head;
 
     const uint32_t place =
         doc - c->first; /* of its bit, and one more: they begin after the first document */
@@ -432,10 +443,85 @@ uint8_t impacts_at(struct impacts *in, uint32_t doc)
         return 0;
     /* The bits up to a document's own are as many as stand before it. */
     uint32_t i = count_to(docs, c->bits_len, place, &in->docs_at, &in->docs);
-    if (i >= c->n || !(bits[i / 8] >> i % 8 & 1))
-        return c->common;
-    uint32_t other = count_to(bits, (size_t)(others - bits), i, &in->bits_at, &in->bits);
-    return other < end - others ? others[other] : c->common;
+    return i < c->n ? impact_at_place(in, docs + c->bits_len, i) : c->common;
+}
+
+/* ---- looking up one document ---- */
+
+/* Eight distances of one byte each, together. */
+static uint64_t sum_of_eight(uint64_t eight)
+{
+    const uint64_t pairs =
+        (eight & UINT64_C(0x00ff00ff00ff00ff)) + (eight >> 8 & UINT64_C(0x00ff00ff00ff00ff));
+
+    return pairs * UINT64_C(0x0001000100010001) >> 48;
+}
+
+/* Walks through distances up to the document, or past where it would be; *p is then after its own. *ret_place: which of the postings
+ * it is, or as many as there are. */
+static bool walk_to(const struct chunk *c, uint32_t doc, const uint8_t **p, const uint8_t *end,
+                    uint32_t *ret_place)
+{
+    uint64_t at = c->first, distance;
+    uint32_t i = 0;
+
+    while (at < doc && i + 1 < c->n) {
+        while (c->n - i > 8 && end - *p >= 8) {
+            const uint64_t eight = packed_load64(*p);
+            const uint64_t last = at + sum_of_eight(eight) + 8;
+            if (eight & UINT64_C(0x8080808080808080) || last > doc)
+                break;
+            at = last;
+            *p += 8;
+            i += 8;
+        }
+        for (unsigned k = 0; k < 8 && at < doc && i + 1 < c->n; k++, i++) {
+            if (!take_number(p, end, &distance))
+                return false;
+            at += distance + 1;
+        }
+    }
+    *ret_place = at == doc ? i : c->n;
+    return true;
+}
+
+/* The place after so many more distances, or NULL. */
+static const uint8_t *walk_past(const uint8_t *p, const uint8_t *end, uint32_t n)
+{
+    while (n >= 8 && end - p >= 8) {
+        n -= bits_count(~packed_load64(p) & UINT64_C(0x8080808080808080));
+        p += 8;
+    }
+    for (; n > 0 && p < end; p++)
+        n -= *p < 0x80;
+    return n == 0 ? p : NULL;
+}
+
+int postings_find(struct chunk *c, uint32_t doc, uint8_t *ret_impact)
+{
+    const uint8_t *p = c->bytes + c->head, *end = c->bytes + c->len_bytes - CHECK_BYTES;
+    struct impacts in;
+    uint32_t i;
+
+    *ret_impact = 0;
+    if (!impacts_begin(&in, c))
+        return -EBADMSG;
+    if (c->n == 1 || c->bits_len > 0) {
+        if (c->n > 1)
+            *ret_impact = impacts_at(&in, doc);
+        else if (doc == c->first)
+            *ret_impact = c->largest;
+        return 0;
+    }
+    if (!walk_to(c, doc, &p, end, &i))
+        return -EBADMSG;
+    if (i == c->n)
+        return 0;
+    p = walk_past(p, end, c->n - 1 - i);
+    if (!p || (size_t)(end - p) < ((size_t)c->n + 7) / 8)
+        return -EBADMSG;
+    *ret_impact = impact_at_place(&in, p, i);
+    return *ret_impact ? 0 : -EBADMSG;
 }
 
 /* The impact that most of the postings have; of several the smallest. */

@@ -49,6 +49,9 @@ struct chunk {
 /* Reads a chunk's head. False: the bytes are no chunk. `n` then is no more than the bytes can hold. */
 bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes,
                    struct chunk *ret) must_check;
+/* Looks up one document, which is not before the chunk's first, without reading the others' postings; impact 0: it is not in the
+ * chunk. 0, or -EBADMSG when the bytes are no chunk. */
+int postings_find(struct chunk *c, uint32_t doc, uint8_t *ret_impact) must_check;
 /* Reads its `n` postings. 0, or -EBADMSG when the bytes are no chunk. */
 int postings_read(struct chunk *c, struct posting *ret) must_check;
 /* The same of those that are worth at least so much, in order; `ret` has room for `n`. Quicker the fewer they are. */

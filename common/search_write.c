@@ -120,7 +120,7 @@ struct stretch {
     uint32_t firsts[2]; /* the keys of the chunks it came from */
     size_t n_firsts;
     size_t n;  /* postings, in bench.old */
-    bool ends; /* another chunk follows, at */
+    bool ends; /* another chunk follows, as far as the changes go, at */
     uint32_t next;
 };
 
@@ -138,47 +138,58 @@ static void key_with(const struct name *name, uint32_t tail, struct key *ret)
 }
 
 /* Reads a chunk to the front of the stretch. */
-static int stretch_prepend(struct wr *wr, struct bench *w, struct stretch *st, uint32_t first,
-                           struct slice bytes)
+static int stretch_prepend(struct wr *wr, struct bench *w, struct stretch *st, struct chunk *c)
 {
-    struct chunk c;
-
-    if (!postings_head(first, bytes.data, bytes.len, &c))
-        return -EBADMSG;
-    if (!at_least(wr, &w->old, &w->room_old, st->n + c.n, sizeof(struct posting)))
+    if (!at_least(wr, &w->old, &w->room_old, st->n + c->n, sizeof(struct posting)))
         return -ENOMEM;
-    memmove(w->old + c.n, w->old, st->n * sizeof(struct posting));
-    int r = postings_read(&c, w->old);
+    memmove(w->old + c->n, w->old, st->n * sizeof(struct posting));
+    int r = postings_read(c, w->old);
     if (r < 0)
         return r;
-    st->firsts[st->n_firsts++] = first;
-    st->n += c.n;
+    st->firsts[st->n_firsts++] = c->first;
+    st->n += c->n;
     return 0;
 }
 
-/* The chunk that `doc` falls into, or would: the one that begins at or before it; else the list's first, if that one begins
- * where it does only for want of anything before. */
-static int stretch_load(struct wr *wr, const struct name *name, uint32_t doc, struct bench *w,
-                        struct stretch *ret)
+/* Whether the chunk says already what the change would make it say. */
+static int is_so(struct chunk *c, const struct posting *change, bool *ret)
 {
+    uint8_t impact = 0;
+
+    int r = change->doc < c->first ? 0 : postings_find(c, change->doc, &impact);
+    *ret = impact == change->impact;
+    return r;
+}
+
+/* Loads the chunk that the first of the changes falls into, or would: the one that begins at or before it; else the list's first, if
+ * that one begins where it does only for want of anything before. Not if there is one change and it is made: an edit leaves most
+ * words of a text as they were. */
+static int stretch_load(struct wr *wr, const struct name *name, const struct posting *changes,
+                        size_t n_changes, struct bench *w, struct stretch *ret, bool *ret_made)
+{
+    const uint32_t doc = changes[0].doc;
     struct key at, prefix;
+    struct chunk c;
     struct scan s;
     int r = 0;
 
     *ret = (struct stretch) { 0 };
+    *ret_made = false;
     key_with(name, doc, &at);
     prefix = at;
     prefix.len = (uint16_t)name->len;
     scan_from_piece(&s, wr_rd(wr), &T_SEARCH_TERM, &at, &prefix);
     if (scan_next(&s)) {
         uint32_t first = s.key.len == at.len ? key_tail(s.key) : 0;
-        if (s.key.len != at.len)
+        if (s.key.len != at.len || !postings_head(first, s.value.data, s.value.len, &c))
             r = -EBADMSG;
         else if (first > doc && postings_is_boundary(first))
             ret->ends = true, ret->next = first;
-        else
-            r = stretch_prepend(wr, w, ret, first, s.value);
-        if (r == 0 && !ret->ends && scan_next(&s))
+        else if (n_changes == 1)
+            r = is_so(&c, changes, ret_made);
+        if (r == 0 && !ret->ends && !*ret_made)
+            r = stretch_prepend(wr, w, ret, &c);
+        if (r == 0 && !ret->ends && n_changes > 1 && scan_next(&s))
             ret->ends = true, ret->next = key_tail(s.key);
     }
     int scan_r = scan_end(&s);
@@ -190,6 +201,7 @@ static int stretch_join_previous(struct wr *wr, const struct name *name, struct 
                                  struct stretch *st)
 {
     struct key at, prefix;
+    struct chunk c;
     struct scan s;
     int r = 0;
 
@@ -200,7 +212,9 @@ static int stretch_join_previous(struct wr *wr, const struct name *name, struct 
     prefix.len = (uint16_t)name->len;
     scan_from_piece(&s, wr_rd(wr), &T_SEARCH_TERM, &at, &prefix);
     if (scan_next(&s) && s.key.len == at.len && key_tail(s.key) < st->firsts[0])
-        r = stretch_prepend(wr, w, st, key_tail(s.key), s.value);
+        r = postings_head(key_tail(s.key), s.value.data, s.value.len, &c)
+                ? stretch_prepend(wr, w, st, &c)
+                : -EBADMSG;
     int scan_r = scan_end(&s);
     return r < 0 ? r : scan_r;
 }
@@ -235,7 +249,7 @@ static int stretch_write(struct wr *wr, const struct name *name, struct bench *w
     return wr_status(wr);
 }
 
-/* Whether the stretch is already as the changes would make it: an edit leaves most words of a text as they were. */
+/* Whether the stretch is already as the changes would make it. */
 static bool changes_nothing(const struct bench *w, const struct stretch *st,
                             const struct posting *changes, size_t n)
 {
@@ -256,15 +270,16 @@ static int change_stretch(struct wr *wr, const struct name *name, struct bench *
                           const struct posting *changes, size_t n_changes, size_t *ret_used)
 {
     struct stretch st = { 0 };
+    bool made = false;
     size_t used = 1;
 
-    int r = w->fresh ? 0 : stretch_load(wr, name, changes[0].doc, w, &st);
+    int r = w->fresh ? 0 : stretch_load(wr, name, changes, n_changes, w, &st, &made);
     if (r < 0)
         return r;
     while (used < n_changes && (!st.ends || changes[used].doc < st.next))
         used++;
     *ret_used = used;
-    if (changes_nothing(w, &st, changes, used))
+    if (made || changes_nothing(w, &st, changes, used))
         return 0;
     if (!at_least(wr, &w->merged, &w->room_merged, st.n + used, sizeof(struct posting)))
         return -ENOMEM;
