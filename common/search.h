@@ -43,7 +43,7 @@
 #include "common/store.h"
 
 enum {
-    SEARCH_VERSION = 4, /* of the tables' layout and of what search_put() makes of a document */
+    SEARCH_VERSION = 5, /* of the tables' layout and of what search_put() makes of a document */
     SEARCH_KEY_MAX = 400,
     SEARCH_FACET_MAX = 200,  /* bytes of a facet's value */
     SEARCH_FACETS_MAX = 200, /* of a document */
@@ -59,7 +59,8 @@ enum {
 
 /* The tables. Keys without further words are as in key.h; where they are not, no part can hold a zero byte.
  *
- *   search_meta       ("next_document"), ("next_word")         -> u32: numbers given out so far, never given again
+ *   search_meta       ("next_document"), ("next_word")         -> u32: numbers given out so far, never given again;
+ *                    ("recent_counts")                       -> what search_word_count does not say yet (search_counts.c)
  *   search_key        (the service's key)                      -> u32 document
  *   search_document   (u32 document)                           -> u8 facets, the service's key, facets: what a hit needs; then the
  *                                                                 numbers of its text's words, ascending, as varint distances
@@ -67,7 +68,7 @@ enum {
  *   search_word       folded word, 0, word if different        -> the words from this one to the next entry's, each with its number
  *                                                                 and roughly how many documents have it (search_dictionary.c)
  *   search_word_text  (u32 number / 32)                        -> the words of 32 numbers (search_dictionary.c)
- *   search_word_count (u32 number / 256)                       -> how many documents have them (search_counts.c)
+ *   search_word_count (u32 number / 64)                        -> how many documents have them, not quite up to date (search_counts.c)
  *   search_facet      (u8 column, text value, u32 block)       -> which of the block's 8192 documents have it
  *   search_synonym    (folded stems with spaces between)       -> the words as given, then what they stand for,
  *                                                                 each closed by a zero byte */

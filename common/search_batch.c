@@ -173,6 +173,7 @@ static void drop(struct wr_deferred *d)
     free(b->changed);
     free(b->document);
     free(b->gone);
+    free(b->differ);
     free(b);
 }
 
@@ -218,6 +219,8 @@ struct batch *batch_of(struct wr *wr)
     if (r == 0)
         r = meta_get(wr_rd(wr), "next_word", &b->next_word);
     b->first_word = b->next_word;
+    if (r == 0)
+        r = counts_begin(wr, b);
     if (r < 0) {
         (void)wr_fail(wr, -r); /* NULL says it */
         drop(&b->deferred);
@@ -252,22 +255,10 @@ static int word_load(struct wr *wr, struct batch *b, struct word *w)
     w->term = batch_term(wr, b, (const char *)w->name.bytes);
     if (!w->key.data || !w->term)
         return -ENOMEM;
-    int r = dictionary_find(wr_rd(wr), &k, &w->stored_number);
+    int r = dictionary_find(wr_rd(wr), &k, &w->stored_number, &w->stored_said);
     w->number = w->stored_number;
+    w->said = w->stored_said;
     return r == -ENOENT ? 0 : r;
-}
-
-int batch_count(struct wr *wr, struct word *w)
-{
-    int r = 0;
-
-    if (w->counted)
-        return 0;
-    if (w->stored_number > 0)
-        r = word_count_find(wr_rd(wr), w->stored_number, &w->stored_documents);
-    w->documents = w->stored_documents;
-    w->counted = r == 0;
-    return r == -ENOENT ? -EBADMSG : r;
 }
 
 static int give_number(struct wr *wr, struct batch *b, struct word *w)
@@ -304,6 +295,7 @@ void batch_drop_word(struct batch *b, struct word *w)
     if (w->number >= b->first_word)
         b->by_number[w->number - b->first_word] = NULL;
     w->number = 0;
+    batch_uncount(b, w);
 }
 
 struct word *batch_word_numbered(struct wr *wr, struct batch *b, uint32_t number)

@@ -26,12 +26,14 @@ struct changes {
 };
 
 struct word {
-    struct name name;           /* as written, closed by NUL */
-    struct slice key;           /* in search_word */
-    uint32_t number, documents; /* number 0: no document has it */
-    uint32_t stored_number, stored_documents;
-    bool counted; /* `documents` and `stored_documents` are known: batch_count() */
-    uint64_t put; /* as in struct changes */
+    struct name name;                 /* as written, closed by NUL */
+    struct slice key;                 /* in search_word */
+    uint32_t number, stored_number;   /* 0: no document has it */
+    uint32_t said, stored_said;       /* documents by the dictionary, as it is to be and is */
+    uint32_t settled, stored_settled; /* documents by the blocks of counts */
+    uint32_t documents;               /* how many have it */
+    bool counted;                     /* `documents` and `settled` are known: batch_count() */
+    uint64_t put;                     /* as in struct changes */
     uint64_t own; /* the put whose document has it in its text, not only as a part of a compound */
     uint64_t old; /* the put that found it in what its document was before */
     struct changes *term;
@@ -75,7 +77,13 @@ struct batch {
     size_t n_document, room_document;
     struct word **gone; /* those it no longer has */
     size_t n_gone, room_gone;
-    struct changes *touched; /* its terms */
+    struct changes *touched;                   /* its terms */
+    struct recent_count recent[RECENT_COUNTS]; /* as stored, ascending; 0: now its word knows it */
+    size_t n_recent;
+    struct word **differ; /* those whose documents the blocks do not say, or did not for a while */
+    size_t n_listed, room_differ;
+    size_t n_differ; /* numbers whose documents the blocks do not say, of this batch or not */
+    bool settled;    /* since the last writing, the blocks are to say all */
     uint64_t puts;
     uint32_t next_document, next_word; /* numbers to give */
     uint32_t first_word;               /* number of by_number[0] */
@@ -87,8 +95,6 @@ struct batch *batch_of(struct wr *wr);
 void batch_ease(struct wr *wr, struct batch *b);
 /* The word as the tables hold it; NULL: the transaction has failed. Gives it a number when it has none. */
 struct word *batch_word(struct wr *wr, struct batch *b, const char *word);
-/* Finds out how many documents have the word. */
-int batch_count(struct wr *wr, struct word *w) must_check;
 /* Nobody has the word any more. */
 void batch_drop_word(struct batch *b, struct word *w);
 /* The word that was given this number before the document at hand. NULL: the transaction has failed. */
@@ -98,8 +104,19 @@ struct changes *batch_facet(struct wr *wr, struct batch *b, uint8_t column, stru
 void batch_change(struct wr *wr, struct batch *b, struct changes *c, uint32_t doc, uint8_t impact);
 /* Writes it all and begins anew (search_write.c). */
 int batch_write(struct wr *wr, struct batch *b) must_check;
-/* Its part for the words' exact counts (search_counts.c). */
-int word_counts_change(struct wr *wr, const struct batch *b) must_check;
+
+/* The words' exact counts (search_counts.c): what is stored when the batch begins, */
+int counts_begin(struct wr *wr, struct batch *b) must_check;
+/* how many documents have the word, */
+int batch_count(struct wr *wr, struct batch *b, struct word *w) must_check;
+/* that it is one more or one fewer, */
+void batch_recount(struct wr *wr, struct batch *b, struct word *w, int by);
+/* that it is none, and that the word loses its number. */
+void batch_uncount(struct batch *b, struct word *w);
+/* After each document: has the blocks written if too many counts differ from them. */
+void batch_settle(struct batch *b);
+int counts_write(struct wr *wr, struct batch *b) must_check;
+
 /* All things of a set, in order; to be freed. NULL with *ret_n == 0: none; with another: no memory. */
 void *names_sorted(const struct names *set, int (*compare)(const void *, const void *),
                    size_t *ret_n);

@@ -21,8 +21,9 @@ static void damage(struct fixture *f, const struct table *t, const char *bytes, 
     commit(f, wr);
 }
 
-static void assert_edit_finds(struct fixture *f, const struct table *t, const char *bytes,
-                              size_t len)
+/* In all entries of the table, or in that of one key. */
+static void assert_edit_finds(struct fixture *f, const struct table *t, const struct key *key,
+                              const char *bytes, size_t len)
 {
     bool unknown;
 
@@ -31,8 +32,11 @@ static void assert_edit_finds(struct fixture *f, const struct table *t, const ch
         wr_clear(wr, TABLES[i]);
     commit(f, wr);
     put_some(f);
-    damage(f, t, bytes, len);
+    if (!key)
+        damage(f, t, bytes, len);
     wr = begin(f);
+    if (key)
+        wr_put_bytes(wr, t, key, bytes, len);
     put_in(wr, "brost", "Cancer", "", NULL, NULL);
     assert_int_equal(wr_commit(wr, &unknown, &f->err), -EBADMSG);
 }
@@ -78,10 +82,14 @@ static void test_damage(void **state)
         assert_int_equal(r, -EBADMSG);
     }
     /* Writing finds it, too. */
-    assert_edit_finds(f, &T_SEARCH_TERM, "\x05\x81", 2);
-    assert_edit_finds(f, &T_SEARCH_WORD_TEXT, "\xff", 1);
-    assert_edit_finds(f, &T_SEARCH_WORD_COUNT, "\x80", 1);
-    assert_edit_finds(f, &T_SEARCH_WORD_COUNT, "\x00\x00\x01", 3); /* others are in use */
+    struct key block = KEY_INIT, recent = KEY_INIT;
+    key_u32(&block, 0);
+    key_text(&recent, "recent_counts");
+    assert_edit_finds(f, &T_SEARCH_TERM, NULL, "\x05\x81", 2);
+    assert_edit_finds(f, &T_SEARCH_WORD_TEXT, NULL, "\xff", 1);
+    assert_edit_finds(f, &T_SEARCH_WORD_COUNT, &block, "\x80", 1);
+    assert_edit_finds(f, &T_SEARCH_META, &recent, "\x01", 1);
+    assert_edit_finds(f, &T_SEARCH_META, &recent, "\x02\x02", 2); /* others are in use */
 }
 
 /* What a transaction that ends in nothing gathered is gone. */

@@ -123,7 +123,8 @@ static size_t block_key(const struct dictionary_block *b, uint8_t ret[KEY_MAX])
            (b->differs ? dictionary_block_word(b, (char *)ret + b->folded_len + 1) : 0);
 }
 
-int dictionary_find(const struct rd *rd, const struct key *key, uint32_t *ret_number)
+int dictionary_find(const struct rd *rd, const struct key *key, uint32_t *ret_number,
+                    uint32_t *ret_documents)
 {
     const struct key all = KEY_INIT;
     uint8_t found[KEY_MAX];
@@ -147,8 +148,10 @@ int dictionary_find(const struct rd *rd, const struct key *key, uint32_t *ret_nu
     int scan_r = scan_end(&s);
     if (scan_r < 0)
         return scan_r;
-    if (r == 0)
+    if (r == 0) {
         *ret_number = b.number;
+        *ret_documents = b.documents;
+    }
     return r;
 }
 

@@ -155,7 +155,7 @@ static void assert_as_the_model(struct fixture *f)
     struct dictionary_block b = { .at = NULL };
     char word[DICTIONARY_FOLDED_BYTES + 1];
     const struct key all = KEY_INIT;
-    uint32_t number;
+    uint32_t number, documents;
     struct scan s;
     struct rd *rd;
 
@@ -163,11 +163,12 @@ static void assert_as_the_model(struct fixture *f)
     scan_prefix(&s, rd, &T_SEARCH_WORD, &all);
     for (size_t i = 0; i < WORDS; i++) {
         const struct model_word *w = &f->words[i];
-        int r = dictionary_find(rd, &w->key, &number);
+        int r = dictionary_find(rd, &w->key, &number, &documents);
         assert_int_equal(r, w->number ? 0 : -ENOENT);
         if (!w->number)
             continue;
         assert_int_equal(number, w->number);
+        assert_int_equal(documents, w->documents);
         if (b.at < b.end)
             assert_true(dictionary_block_next(&b));
         else
@@ -285,11 +286,32 @@ static void test_counts(void **state)
     assert_false(word_counts_read((struct slice) { bytes, len - 1 }, out));
     memset(bytes, 1, sizeof(bytes));
     assert_false(word_counts_read((struct slice) { bytes, COUNT_BLOCK_WORDS + 1 }, out));
-    /* In full while that is little, and never more than an eighth off. */
-    for (uint32_t n = 0; n < 100000; n++) {
-        uint32_t m = word_magnitude(n);
-        assert_true(m <= n && n - m <= n / 8 && word_magnitude(m) == m);
-        assert_true(n >= 16 || m == n);
+    const struct recent_count recent[] = { { 1, 3 }, { 300, -1 }, { UINT32_MAX, UINT32_MAX } };
+    static struct recent_count read[RECENT_COUNTS];
+    static uint8_t differences[RECENT_COUNTS_BYTES];
+    size_t n_read;
+    len = recent_counts_write(recent, ARRAY_LEN(recent), differences);
+    assert_true(recent_counts_read((struct slice) { differences, len }, read, &n_read));
+    assert_int_equal(n_read, ARRAY_LEN(recent));
+    for (size_t i = 0; i < n_read; i++)
+        assert_true(read[i].number == recent[i].number &&
+                    read[i].difference == recent[i].difference);
+    assert_false(recent_counts_read((struct slice) { differences, len - 1 }, read, &n_read));
+    memset(differences, 1, sizeof(differences));
+    assert_true(
+        recent_counts_read((struct slice) { differences, RECENT_COUNTS * 2 }, read, &n_read));
+    assert_false(
+        recent_counts_read((struct slice) { differences, RECENT_COUNTS * 2 + 2 }, read, &n_read));
+    static const uint8_t bad[][2] = { { 0, 2 }, { 1, 0 } }; /* no number, no difference */
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(recent_counts_read((struct slice) { bad[i], 2 }, read, &n_read));
+    /* In full while that is little, never more than an eighth off, and not changed for less. */
+    for (uint32_t said = 0; said < 1000; said++) {
+        for (uint32_t n = 1; n < 1200; n++) {
+            uint32_t becomes = word_roughly(said, n), off = n > said ? n - said : said - n;
+            assert_true(becomes == (off * 8 <= said ? said : n));
+        }
+        assert_int_equal(word_roughly(said, 0), 0);
     }
 }
 

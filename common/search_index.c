@@ -253,14 +253,15 @@ static bool had_own(struct wr *wr, struct batch *b, struct word *w)
 
 static int forget_word(struct wr *wr, struct batch *b, uint32_t doc, struct word *w)
 {
-    int r = w->number == 0 ? -EBADMSG : batch_count(wr, w);
+    int r = w->number == 0 ? -EBADMSG : batch_count(wr, b, w);
     if (r == 0 && w->documents == 0)
         r = -EBADMSG;
     if (r < 0)
         return r;
     if (w->term->put != b->puts)
         batch_change(wr, b, w->term, doc, 0);
-    if (--w->documents == 0)
+    batch_recount(wr, b, w, -1);
+    if (w->documents == 0)
         batch_drop_word(b, w);
     return wr_status(wr);
 }
@@ -301,11 +302,13 @@ static int change_words(struct wr *wr, struct batch *b, uint32_t doc, struct sli
         struct word *w = b->document[i];
         if (w->old == b->puts)
             continue;
-        r = batch_count(wr, w);
-        w->documents++;
+        r = batch_count(wr, b, w);
+        if (r == 0)
+            batch_recount(wr, b, w, 1);
     }
     for (size_t i = 0; i < b->n_gone && r == 0; i++)
         r = forget_word(wr, b, doc, b->gone[i]);
+    batch_settle(b);
     return r;
 }
 

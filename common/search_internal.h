@@ -50,8 +50,9 @@ bool dictionary_block_next(struct dictionary_block *b) must_check;
 /* The current word as written, normalised. Returns its length. */
 size_t dictionary_block_word(const struct dictionary_block *b,
                              char ret[DICTIONARY_FOLDED_BYTES + 1]);
-/* Looks up a word's number by search_word_key(). -ENOENT, -EBADMSG. */
-int dictionary_find(const struct rd *rd, const struct key *key, uint32_t *ret_number) must_check;
+/* Looks up a word's number, and roughly how many documents have it, by search_word_key(). -ENOENT, -EBADMSG. */
+int dictionary_find(const struct rd *rd, const struct key *key, uint32_t *ret_number,
+                    uint32_t *ret_documents) must_check;
 
 /* What the dictionary is to say of a word; number 0: nothing. */
 struct dictionary_entry {
@@ -70,19 +71,32 @@ size_t word_text_write(const struct slice texts[TEXT_BLOCK_WORDS], uint8_t to[TE
 int word_text_find(const struct rd *rd, uint32_t number,
                    char ret[SEARCH_WORD_BYTES + 1]) must_check;
 
-/* What the dictionary says for so many documents: as many, or up to an eighth fewer. Most edits leave it as it is. */
-uint32_t word_magnitude(uint32_t documents);
+/* What the dictionary is to say for so many documents, if it says `said`: the same as long as that is less than an eighth off, so that
+ * most edits leave it as it is. */
+uint32_t word_roughly(uint32_t said, uint32_t documents);
 
 /* How many documents have the words of COUNT_BLOCK_WORDS numbers, as varints; 0 where nobody has the number, and nothing after the
  * last that somebody has (search_counts.c). */
 enum {
-    COUNT_BLOCK_WORDS = 256,
+    COUNT_BLOCK_WORDS = 64,
     COUNT_BLOCK_BYTES = COUNT_BLOCK_WORDS * 5,
 };
 bool word_counts_read(struct slice bytes, uint32_t ret[COUNT_BLOCK_WORDS]) must_check;
 size_t word_counts_write(const uint32_t counts[COUNT_BLOCK_WORDS], uint8_t to[COUNT_BLOCK_BYTES]);
-/* -ENOENT: nobody has the number; -EBADMSG. */
-int word_count_find(const struct rd *rd, uint32_t number, uint32_t *ret) must_check;
+
+/* By how much the number of documents that have a word differs from what the block says. */
+struct recent_count {
+    uint32_t number;
+    int64_t difference; /* not 0, when stored */
+};
+enum {
+    RECENT_COUNTS = 512, /* so many at most, in about a kilobyte, before the blocks are written */
+    RECENT_COUNTS_BYTES = RECENT_COUNTS * 10,
+};
+bool recent_counts_read(struct slice bytes, struct recent_count ret[RECENT_COUNTS],
+                        size_t *ret_n) must_check;
+size_t recent_counts_write(const struct recent_count *recent, size_t n,
+                           uint8_t to[RECENT_COUNTS_BYTES]);
 
 /* Writes changes, ascending by key and each key once. `room` is used and emptied. */
 int dictionary_write(struct wr *wr, struct arena *room, const struct dictionary_entry *changes,

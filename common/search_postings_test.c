@@ -148,6 +148,20 @@ static void assert_same_from(struct chunk *c, const struct posting *all, size_t 
     assert_int_equal(at, n_some);
 }
 
+/* As does looking documents up one by one, from the chunk's first on. */
+static void assert_finds(struct chunk *c, const struct posting *all, uint32_t n)
+{
+    uint8_t impact;
+
+    for (uint32_t i = 0, at = c->first; at < all[n - 1].doc + 20; at++) {
+        assert_int_equal(postings_find(c, at, &impact), 0);
+        assert_int_equal(impact, i < n && all[i].doc == at ? all[i].impact : 0);
+        i += i < n && all[i].doc == at;
+    }
+    assert_int_equal(postings_find(c, UINT32_MAX, &impact), 0);
+    assert_int_equal(impact, 0);
+}
+
 /* Marking a chunk and looking its impacts up says what reading it says, whatever its density and wherever it begins; and nothing is
  * marked that is not below the limit. */
 static void test_marks(void **state)
@@ -160,6 +174,7 @@ static void test_marks(void **state)
     bool dense = false, sparse = false;
     static struct posting read[ARRAY_LEN(in)];
     uint32_t len_read;
+    uint8_t impact;
 
     for (uint32_t round = 0; round < 400; round++) {
         const uint32_t n = 1 + round * 7 % ARRAY_LEN(in), apart = 1 + round % 60;
@@ -189,10 +204,13 @@ static void test_marks(void **state)
         assert_int_equal(postings_mark(&c, in[n - 1].doc, bits), -EBADMSG);
         for (unsigned least = 1; least <= UINT8_MAX; least += 1 + random % 40)
             assert_same_from(&c, in, n, (uint8_t)least);
+        if (n <= 60)
+            assert_finds(&c, in, n);
         bytes[len - 1] ^= 1;
         assert_true(postings_head(in[0].doc, bytes, len, &c));
         assert_int_equal(postings_mark(&c, in[n - 1].doc + 1, bits), -EBADMSG);
         assert_false(impacts_begin(&impacts, &c));
+        assert_int_equal(postings_find(&c, in[0].doc, &impact), -EBADMSG);
         assert_int_equal(postings_read_from(&c, c.largest, read, &len_read), -EBADMSG);
     }
     assert_true(dense && sparse);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/packed.h"
 #include "common/search_internal.h"
 #include "common/testing_tree.h"
 
@@ -25,6 +26,7 @@ enum {
     DOCUMENTS = 400,
     STORES = 4,
     TEXT_BYTES = 600,
+    RARE_WORDS = 3 * RECENT_COUNTS,
     COLUMN = 3,
     VALUES = 5,
 };
@@ -99,7 +101,7 @@ static int teardown(void **state)
 
 /* ---- the sequence ---- */
 
-/* Few words often, many seldom. */
+/* Few words often, many seldom; and some of so many that more counts change than are recent. */
 static void draw_text(struct fixture *f, size_t words, char *ret)
 {
     size_t len = 0;
@@ -108,6 +110,8 @@ static void draw_text(struct fixture *f, size_t words, char *ret)
     for (size_t i = 0; i < words; i++) {
         uint32_t below = 1 + draw(f, ARRAY_LEN(VOCABULARY));
         len += (size_t)snprintf(ret + len, TEXT_BYTES - len, "%s ", VOCABULARY[draw(f, below)]);
+        if (i % 3 == 2)
+            len += (size_t)snprintf(ret + len, TEXT_BYTES - len, "nr%u ", draw(f, RARE_WORDS));
     }
 }
 
@@ -232,24 +236,42 @@ static void test_same_tables(void **state)
         rd_end(rd[i]);
 }
 
-/* Whether a word is in a text, itself or as a part. */
-static bool text_has(struct fixture *f, const char *text, struct slice word)
+enum { DOCUMENT_WORDS = 200 };
+
+/* The words that a document has, themselves or as parts. */
+struct words {
+    const char *all[DOCUMENT_WORDS];
+    size_t n;
+};
+
+static void add_word(struct words *w, const char *word)
+{
+    assert_true(w->n < DOCUMENT_WORDS);
+    w->all[w->n++] = word;
+}
+
+static void add_words(struct arena *arena, const char *text, struct words *ret)
 {
     struct text_token *tokens;
     struct text_part *parts;
     size_t n, n_parts;
 
-    assert_int_equal(text_tokens(f->arena, text, strlen(text), 1000, &tokens, &n), 0);
+    assert_int_equal(text_tokens(arena, text, strlen(text), 1000, &tokens, &n), 0);
     for (size_t i = 0; i < n; i++) {
-        if (strlen(tokens[i].word) == word.len && memcmp(tokens[i].word, word.data, word.len) == 0)
-            return true;
-        assert_int_equal(text_compound(f->arena, tokens[i].word, &parts, &n_parts), 0);
+        add_word(ret, tokens[i].word);
+        assert_int_equal(text_compound(arena, tokens[i].word, &parts, &n_parts), 0);
         for (size_t j = 0; j < n_parts; j++)
-            if (strlen(parts[j].word) == word.len &&
-                memcmp(parts[j].word, word.data, word.len) == 0)
-                return true;
+            add_word(ret, parts[j].word);
     }
-    return false;
+}
+
+static bool has_word(const struct words *w, const char *word)
+{
+    size_t i = 0;
+
+    while (i < w->n && strcmp(w->all[i], word) != 0)
+        i++;
+    return i < w->n;
 }
 
 static size_t numbers_in_use(const struct rd *rd)
@@ -268,28 +290,44 @@ static size_t numbers_in_use(const struct rd *rd)
     return n;
 }
 
-static size_t numbers_counted(const struct rd *rd)
+enum { NUMBERS = 100000 };
+
+/* Reads how many documents have the words of all numbers; returns how many words any has. */
+static size_t read_counts(const struct rd *rd, int64_t ret[NUMBERS])
 {
+    static struct recent_count recent[RECENT_COUNTS];
     const struct key all = KEY_INIT;
     uint32_t counts[COUNT_BLOCK_WORDS];
+    struct key k = KEY_INIT;
+    struct slice bytes;
     struct scan s;
-    size_t n = 0;
+    size_t n = 0, n_recent;
 
+    memset(ret, 0, NUMBERS * sizeof(*ret));
     for (scan_prefix(&s, rd, &T_SEARCH_WORD_COUNT, &all); scan_next(&s);) {
-        assert_true(word_counts_read(s.value, counts));
+        uint32_t block = __builtin_bswap32(packed_load32(s.key.data));
+        assert_true(block < NUMBERS / COUNT_BLOCK_WORDS && word_counts_read(s.value, counts));
         for (size_t i = 0; i < COUNT_BLOCK_WORDS; i++)
-            n += counts[i] > 0;
+            ret[block * COUNT_BLOCK_WORDS + i] = counts[i];
     }
     assert_int_equal(scan_end(&s), 0);
+    assert_int_equal(rd_get_bytes(rd, &T_SEARCH_META, key_text(&k, "recent_counts"), &bytes), 0);
+    assert_true(recent_counts_read(bytes, recent, &n_recent));
+    for (size_t i = 0; i < n_recent; i++)
+        ret[recent[i].number] += recent[i].difference;
+    for (size_t i = 0; i < NUMBERS; i++)
+        n += ret[i] != 0;
     return n;
 }
 
-/* The dictionary has each word that a document has, with the magnitude of the number of these documents, the counts have the number
+/* The dictionary has each word that a document has, with roughly the number of these documents, the counts have the number
  * itself, and neither has any other. */
 static void test_dictionary(void **state)
 {
     struct fixture *f = *state;
     const struct key all = KEY_INIT;
+    static int64_t counts[NUMBERS];
+    static struct words words[DOCUMENTS];
     char text[SEARCH_WORD_BYTES + 1], written[DICTIONARY_FOLDED_BYTES + 1];
     struct dictionary_block b = { .at = NULL };
     struct scan s;
@@ -298,32 +336,37 @@ static void test_dictionary(void **state)
 
     run(f);
     assert_int_equal(rd_begin(f->stores[0], f->arena, &rd), 0);
+    const size_t n_counted = read_counts(rd, counts);
+    for (size_t d = 0; d < DOCUMENTS; d++) {
+        words[d].n = 0;
+        if (!f->documents[d].there)
+            continue;
+        add_words(f->arena, f->documents[d].name, &words[d]);
+        add_words(f->arena, f->documents[d].text, &words[d]);
+    }
     scan_prefix(&s, rd, &T_SEARCH_WORD, &all);
     for (;; n++) {
-        uint32_t documents = 0, counted;
+        uint32_t documents = 0;
         if (b.at < b.end)
             assert_true(dictionary_block_next(&b));
         else if (scan_next(&s))
             assert_true(dictionary_block_begin(&b, s.key, s.value));
         else
             break;
-        const struct slice word = { (const uint8_t *)written, dictionary_block_word(&b, written) };
+        (void)dictionary_block_word(&b, written);
         assert_int_equal(word_text_find(rd, b.number, text), 0);
         assert_string_equal(text, written);
-        for (size_t d = 0; d < DOCUMENTS; d++) {
-            arena_reset(f->arena);
-            documents += f->documents[d].there && (text_has(f, f->documents[d].name, word) ||
-                                                   text_has(f, f->documents[d].text, word));
-        }
+        for (size_t d = 0; d < DOCUMENTS; d++)
+            documents += has_word(&words[d], written);
         assert_true(documents > 0);
-        assert_int_equal(b.documents, word_magnitude(documents));
-        assert_int_equal(word_count_find(rd, b.number, &counted), 0);
-        assert_int_equal(counted, documents);
+        assert_int_equal(b.documents, word_roughly(b.documents, documents));
+        assert_true(b.number < NUMBERS && counts[b.number] == documents);
     }
     assert_int_equal(scan_end(&s), 0);
-    assert_true(n >= ARRAY_LEN(VOCABULARY));
+    assert_true(n > RECENT_COUNTS);
+    assert_true(rd_count(rd, &T_SEARCH_WORD_COUNT) > 0);
     assert_int_equal(numbers_in_use(rd), n);
-    assert_int_equal(numbers_counted(rd), n);
+    assert_int_equal(n_counted, n);
     rd_end(rd);
 }
 

@@ -394,11 +394,8 @@ static int write_words(struct wr *wr, struct batch *b)
         return -ENOMEM;
     for (size_t i = 0; i < b->words.room; i++) {
         const struct word *w = (const struct word *)b->words.slots[i];
-        if (!w || !w->counted)
-            continue;
-        const uint32_t documents = word_magnitude(w->documents);
-        if (w->number != w->stored_number || documents != word_magnitude(w->stored_documents))
-            all[n++] = (struct dictionary_entry) { w->key, w->number, documents };
+        if (w && w->counted && (w->number != w->stored_number || w->said != w->stored_said))
+            all[n++] = (struct dictionary_entry) { w->key, w->number, w->said };
     }
     qsort(all, n, sizeof(*all), compare_words);
     int r = dictionary_write(wr, b->scratch, all, n);
@@ -523,7 +520,7 @@ int batch_write(struct wr *wr, struct batch *b)
     if (r == 0)
         r = write_texts(wr, b);
     if (r == 0)
-        r = word_counts_change(wr, b);
+        r = counts_write(wr, b);
     if (r == 0)
         r = write_words(wr, b);
     if (r == 0)

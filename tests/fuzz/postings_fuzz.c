@@ -40,6 +40,19 @@ static void mark(struct chunk *c, const struct posting *postings)
     }
 }
 
+/* Looking any document up gives what reading all said. */
+static void find(struct chunk *c, const struct posting *postings)
+{
+    uint8_t impact;
+
+    for (uint32_t i = 0; i < c->n; i++) {
+        const uint32_t after = i + 1 < c->n ? postings[i + 1].doc : UINT32_MAX;
+        check(postings_find(c, postings[i].doc, &impact) == 0 && impact == postings[i].impact);
+        if (postings[i].doc + 1 < after)
+            check(postings_find(c, postings[i].doc + 1, &impact) == 0 && impact == 0);
+    }
+}
+
 /* Reading those that are worth so much gives these of all. */
 static void check_from(struct chunk *c, const struct posting *postings, uint8_t least)
 {
@@ -60,6 +73,7 @@ static void read_back(uint32_t first, const uint8_t *data, size_t len)
     static uint8_t sealed[65536];
     static uint8_t bytes[POSTINGS_HEAD_BYTES_MAX + POSTINGS * POSTING_BYTES_MAX];
     struct chunk c;
+    uint8_t impact;
 
     if (len < 2 || len > sizeof(sealed))
         return;
@@ -68,6 +82,7 @@ static void read_back(uint32_t first, const uint8_t *data, size_t len)
     if (!postings_head(first, sealed, len, &c))
         return;
     check(c.n <= len * 8);
+    (void)postings_find(&c, first | data[1], &impact); /* whatever the bytes are */
     if (c.n > POSTINGS || postings_read(&c, postings) < 0)
         return;
     check(postings[0].doc == first);
@@ -76,6 +91,7 @@ static void read_back(uint32_t first, const uint8_t *data, size_t len)
         check(i == 0 || postings[i].doc > postings[i - 1].doc);
     }
     mark(&c, postings);
+    find(&c, postings);
     check_from(&c, postings, len > 3 ? data[3] : 1);
     uint32_t n = c.n;
     size_t written = postings_write(postings, n, bytes);
@@ -143,7 +159,10 @@ static void dictionary(struct slice key, struct slice value)
     char word[DICTIONARY_FOLDED_BYTES + 1];
     uint8_t bytes[TEXT_BLOCK_BYTES], counted[COUNT_BLOCK_BYTES];
     uint32_t counts[COUNT_BLOCK_WORDS];
+    static struct recent_count recent[RECENT_COUNTS];
+    static uint8_t differences[RECENT_COUNTS_BYTES];
     struct dictionary_block b;
+    size_t n_recent;
 
     for (bool good = dictionary_block_begin(&b, key, value); good && b.at < b.end;
          good = dictionary_block_next(&b))
@@ -152,6 +171,8 @@ static void dictionary(struct slice key, struct slice value)
         check(word_text_write(texts, bytes) <= value.len);
     if (word_counts_read(value, counts))
         check(word_counts_write(counts, counted) <= value.len);
+    if (recent_counts_read(value, recent, &n_recent))
+        check(recent_counts_write(recent, n_recent, differences) <= value.len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
