@@ -274,22 +274,16 @@ static double ours_ask(struct ours *o, enum kind kind, const char *text)
     return us;
 }
 
-static void ours_edits(struct ours *o, const struct corpus *c, uint32_t documents)
+static double ours_edit(struct ours *o, const struct corpus *c, uint32_t number, uint32_t edition)
 {
-    static double times[EDITS];
-    uint64_t state = 5;
+    struct wr *wr;
 
-    for (size_t i = 0; i < EDITS; i++) {
-        struct wr *wr;
-        uint32_t number = (uint32_t)(corpus_random(&state) % documents);
-        double start = now_us();
-        if (wr_begin(o->store, o->arena, &wr) < 0)
-            die("begin", "cannot");
-        ours_put(wr, c, number, (uint32_t)i + 1);
-        ours_commit(wr);
-        times[i] = now_us() - start;
-    }
-    print_times("ours", EDIT, times, EDITS);
+    double start = now_us();
+    if (wr_begin(o->store, o->arena, &wr) < 0)
+        die("begin", "cannot");
+    ours_put(wr, c, number, edition);
+    ours_commit(wr);
+    return now_us() - start;
 }
 
 /* Each puts a word that documents have in the place of another. */
@@ -314,7 +308,7 @@ static void ours_synonyms(struct ours *o, const struct corpus *c, uint32_t docum
 struct compared {
     const struct peer *peer;
     void *engine;
-    double times[KINDS][QUERIES * ROUNDS_MAX / PEER_ONE_IN];
+    double times[KINDS][QUERIES * ROUNDS_MAX / PEER_ONE_IN], edits[EDITS];
 };
 
 static struct compared others[] = {
@@ -347,18 +341,13 @@ static double ask_other(const struct compared *o, enum kind kind, const char *te
     return cpu_us() - start;
 }
 
-static void edit_other(const struct compared *o, const struct corpus *c, uint32_t documents)
+static double edit_other(const struct compared *o, const struct corpus *c, uint32_t number,
+                         uint32_t edition)
 {
-    static double times[EDITS];
-    uint64_t state = 5;
+    double start = now_us();
 
-    for (size_t i = 0; i < EDITS; i++) {
-        uint32_t number = (uint32_t)(corpus_random(&state) % documents);
-        double start = now_us();
-        o->peer->edit(o->engine, c, number, (uint32_t)i + 1);
-        times[i] = now_us() - start;
-    }
-    print_times(o->peer->name, EDIT, times, EDITS);
+    o->peer->edit(o->engine, c, number, edition);
+    return now_us() - start;
 }
 
 /* ---- the run ---- */
@@ -421,6 +410,25 @@ static void ask_all(struct run *r, enum kind kind, size_t round)
     }
 }
 
+/* Edits wait for the disk, which others use as well: each engine makes the same edit in turn. */
+static void edit_all(struct run *r)
+{
+    static double ours[EDITS];
+    uint64_t state = 5;
+
+    for (uint32_t i = 0; i < EDITS; i++) {
+        uint32_t number = (uint32_t)(corpus_random(&state) % r->documents);
+        ours[i] = ours_edit(&r->ours, r->corpus, number, i + 1);
+        for (struct compared *o = others; o->engine; o++)
+            if (o->peer->edit)
+                o->edits[i] = edit_other(o, r->corpus, number, i + 1);
+    }
+    print_times("ours", EDIT, ours, EDITS);
+    for (struct compared *o = others; o->engine; o++)
+        if (o->peer->edit)
+            print_times(o->peer->name, EDIT, o->edits, EDITS);
+}
+
 static void print_all(struct run *r)
 {
     size_t n = r->rounds * QUERIES;
@@ -469,10 +477,7 @@ int main(int argc, char **argv)
         for (int kind = 0; kind < KINDS; kind++)
             ask_all(&r, (enum kind)kind, round);
     print_all(&r);
-    ours_edits(&r.ours, r.corpus, r.documents);
-    for (struct compared *o = others; o->engine; o++)
-        if (o->peer->edit)
-            edit_other(o, r.corpus, r.documents);
+    edit_all(&r);
     ours_close(&r.ours);
     ours_close(&r.with_synonyms);
     corpus_free(r.corpus);
