@@ -3,7 +3,7 @@
  * Help is rather shown once too often than once too seldom: it hides no result. So a word counts in any inflection, without its
  * dots, as a part of a compound ("våldsutsatt"), torn in two ("själv mord"), and with one wrong letter after the first if it is
  * long and no word of its own. A phrase counts where its words follow each other, with two other words between at most, but
- * no "not". Where that is too often, an editor says so by a word of the kind NO_CRISIS: it takes out what is found within it. */
+ * no "not"; its own may stand before it ("att jag inte orkar leva"), and one of its words may be misspelt though it is short. Where that is too often, an editor says so by a word of the kind NO_CRISIS: it takes out what is found within it. */
 #include "services/directory/crisis.h"
 
 #include <errno.h>
@@ -16,9 +16,13 @@ enum {
     TEXT_WORDS = 400,             /* of a text that are looked at */
     COSTLY_WORDS = 40,            /* of these, taken apart or compared with every word of crisis */
     MATCHES_MAX = 32,
-    GAP_WORDS = 2, /* between two words of a phrase */
+    GAP_WORDS = 2,       /* between two words of a phrase */
+    NEGATION_BEFORE = 2, /* words before it where its negation may stand */
     COMPOUND_LETTERS = 7,
-    TYPO_LETTERS = 7, /* of both words */
+    HEAD_LETTERS = 6, /* of a phrase's word that a compound may end in */
+    TYPO_LETTERS = 7, /* of the word of crisis; the one written may have lost one; */
+    PHRASE_TYPO_LETTERS =
+        3, /* of the one written, when the rest of the phrase tells what is meant */
     HELPLINES_MAX = 40,
 };
 
@@ -86,11 +90,14 @@ static void add_match(struct search *s, CrisisWord *word, size_t start, size_t e
 
 /* ---- comparing words ---- */
 
-/* Whether the words differ in one letter: another one, one more, one less, or two changed places. */
+/* Whether the words differ in one letter: another one, one more (or a last one held down), one less, or two changed places. */
 static bool one_letter_apart(const char *a, size_t a_len, const char *b, size_t b_len)
 {
+    char last = '\0';
     while (a_len > 0 && b_len > 0 && *a == *b)
-        a++, b++, a_len--, b_len--;
+        last = *a, a++, b++, a_len--, b_len--;
+    while (b_len == 0 && a_len > 1 && *a == last)
+        a++, a_len--;
     while (a_len > 0 && b_len > 0 && a[a_len - 1] == b[b_len - 1])
         a_len--, b_len--;
     if (a_len <= 1 && b_len <= 1)
@@ -98,19 +105,36 @@ static bool one_letter_apart(const char *a, size_t a_len, const char *b, size_t 
     return a_len == 2 && b_len == 2 && a[0] == b[1] && a[1] == b[0];
 }
 
-static bool may_be_typo(const struct text_token *t)
+static bool may_be_typo(const struct text_token *t, size_t letters)
 {
-    return strlen(t->folded_stem) >= TYPO_LETTERS && !text_is_known(t->word);
+    return strlen(t->folded_stem) >= letters && !text_is_known(t->word);
 }
 
-static bool word_matches(const struct text_token *t, bool as_is, struct slice wanted)
+static bool word_is(const struct text_token *t, bool as_is, struct slice wanted)
 {
     const char *word = as_is ? t->folded : t->folded_stem;
-    size_t len = strlen(word);
-    if (len == wanted.len && memcmp(word, wanted.data, len) == 0)
-        return true;
-    return !as_is && wanted.len >= TYPO_LETTERS && may_be_typo(t) &&
-           one_letter_apart(word, len, (const char *)wanted.data, wanted.len);
+    return strlen(word) == wanted.len && memcmp(word, wanted.data, wanted.len) == 0;
+}
+
+/* "Mej" is "mig". */
+static bool is_as_spoken(const struct text_token *t, struct slice wanted)
+{
+    return wanted.len == 3 && strlen(t->folded) == 3 && memcmp(wanted.data + 1, "ig", 2) == 0 &&
+           strcmp(t->folded + 1, "ej") == 0 && *t->folded == (char)*wanted.data;
+}
+
+/* "Sömntabletter" are tablets. */
+static bool ends_with(const char *stem, struct slice wanted)
+{
+    const size_t len = strlen(stem);
+    return len > wanted.len && memcmp(stem + len - wanted.len, wanted.data, wanted.len) == 0;
+}
+
+static bool is_typo_of(const struct text_token *t, struct slice wanted, size_t letters)
+{
+    return may_be_typo(t, letters) && *t->folded_stem == (char)*wanted.data &&
+           one_letter_apart(t->folded_stem, strlen(t->folded_stem), (const char *)wanted.data,
+                            wanted.len);
 }
 
 static bool is_negation(const struct text_token *t)
@@ -137,6 +161,41 @@ static bool next_word(struct slice *rest, struct slice *ret)
     return len > 0;
 }
 
+/* The phrase of a key, and how much of it has been found in the text. */
+struct phrase {
+    bool as_is, is_long; /* of several words */
+    size_t at;           /* the token that is looked at */
+    size_t typos;
+};
+
+static bool word_matches(const struct search *s, struct phrase *p, struct slice wanted)
+{
+    const struct text_token *t = &s->tokens[p->at];
+    if (word_is(t, p->as_is, wanted))
+        return true;
+    if (p->as_is)
+        return false;
+    if (is_as_spoken(t, wanted))
+        return true;
+    if (wanted.len >= TYPO_LETTERS && is_typo_of(t, wanted, TYPO_LETTERS - 1))
+        return true;
+    if (p->is_long && wanted.len >= HEAD_LETTERS && ends_with(t->folded_stem, wanted))
+        return true;
+    return p->is_long && p->typos == 0 && is_typo_of(t, wanted, PHRASE_TYPO_LETTERS) && ++p->typos;
+}
+
+/* Whether the negation that is wanted next stands before the phrase, as in "att jag inte orkar". */
+static bool is_negated_before(const struct search *s, const struct phrase *p, size_t start,
+                              struct slice wanted)
+{
+    for (size_t back = 1; back <= NEGATION_BEFORE && back <= start; back++) {
+        const struct text_token *t = &s->tokens[start - back];
+        if (is_negation(t) && word_is(t, p->as_is, wanted))
+            return true;
+    }
+    return false;
+}
+
 /* Whether the phrase of the key stands in the text from token `start` on. Then *ret_end is where it ends. */
 static bool phrase_matches(const struct search *s, struct slice key, size_t start, size_t *ret_end,
                            size_t *ret_n_words)
@@ -144,20 +203,23 @@ static bool phrase_matches(const struct search *s, struct slice key, size_t star
     struct slice language, word;
     if (!next_word(&key, &language))
         return false;
-    bool as_is = memcmp(language.data, OTHER, 2) == 0;
-    size_t at = start, n = 0;
+    struct phrase p = { .as_is = memcmp(language.data, OTHER, 2) == 0, .at = start };
+    p.is_long = key.len > 1 && memchr(key.data + 1, ' ', key.len - 1) != NULL;
+    size_t n = 0;
     for (; next_word(&key, &word); n++) {
-        size_t last = n == 0 ? at : at + GAP_WORDS;
-        while (at < s->n_tokens && !word_matches(&s->tokens[at], as_is, word)) {
-            if (at == last || is_negation(&s->tokens[at]))
+        size_t last = n == 0 ? p.at : p.at + GAP_WORDS;
+        if (n == 1 && is_negated_before(s, &p, start, word))
+            continue;
+        while (p.at < s->n_tokens && !word_matches(s, &p, word)) {
+            if (p.at == last || is_negation(&s->tokens[p.at]))
                 return false;
-            at++;
+            p.at++;
         }
-        if (at == s->n_tokens)
+        if (p.at == s->n_tokens)
             return false;
-        at++;
+        p.at++;
     }
-    *ret_end = at;
+    *ret_end = p.at;
     *ret_n_words = n;
     return n > 0;
 }
@@ -269,7 +331,7 @@ static int look_at(struct search *s, size_t at)
         r = add_joined(s, at);
     if (r < 0 || s->n_matches > before || s->costly == COSTLY_WORDS)
         return r;
-    if (may_be_typo(t)) {
+    if (may_be_typo(t, PHRASE_TYPO_LETTERS)) {
         s->costly++;
         r = add_phrases(s, SWEDISH, (char[2]) { t->folded_stem[0] }, at);
     }

@@ -140,6 +140,21 @@ static void phrases_bear_two_other_words_but_no_negation(void **state)
     expect_none("den som vill att alla människor ska få dö i sitt hem");
 }
 
+static void phrases_may_be_misspelt_or_have_their_negation_before_them(void **state)
+{
+    (void)state; /* as above */
+    expect("mår så dåligt att jag inte orkar leva", "sjalvmordslinjen");
+    expect("jag inte längre orkar leva", "sjalvmordslinjen");
+    expect("vil inte leva", "sjalvmordslinjen");
+    expect("vill inte lefa", "sjalvmordslinjen");
+    expect("jag vill dööö", "sjalvmordslinjen");
+    expect("har skurit mej", "sjalvmordslinjen");
+    expect("tagit för många sömntabletter", "giftinformation-akut");
+    expect_none("vil inte lefa"); /* two mistakes */
+    expect_none("inte trött, vill bo hemma");
+    expect_none("inte tagit tabletter");
+}
+
 static void the_longest_phrase_comes_first(void **state)
 {
     (void)state; /* as above */
@@ -247,6 +262,7 @@ int main(void)
         cmocka_unit_test(inflections_missing_dots_typos_and_torn_words_are_understood),
         cmocka_unit_test(compounds_that_hold_a_word_of_crisis_are_one),
         cmocka_unit_test(phrases_bear_two_other_words_but_no_negation),
+        cmocka_unit_test(phrases_may_be_misspelt_or_have_their_negation_before_them),
         cmocka_unit_test(the_longest_phrase_comes_first),
         cmocka_unit_test(other_languages_count_as_they_stand),
         cmocka_unit_test(what_only_looks_like_a_crisis_is_none),
