@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum {
+    AKIN_STEPS = 50,         /* through the dictionary */
     TYPO_LETTERS = 4,        /* shorter words are taken as they are; */
     TYPO_TWO_LETTERS = 8,    /* from here on two letters may be wrong, */
     TYPO_THREE_LETTERS = 10, /* from here on three, if all else fails */
@@ -112,6 +113,93 @@ int guess_begun(struct query *q, size_t at, const char *folded, bool unfinished)
         return r;
     r = one_per_term(q, found, &n);
     return r < 0 ? r : add_candidates(q, at, found, n, BY_BEGIN, true);
+}
+
+/* What may follow the stem that two words have, when one is derived from the other: "hetsäter" and "hetsätning". */
+static bool is_derivation(const char *rest)
+{
+    static const char *const endings[] = {
+        "a",   "ad", "ande", "are", "at",  "ation", "else", "en",   "ende", "er", "era",
+        "het", "ig", "ing",  "isk", "ism", "ist",   "lig",  "ning", "sam",  "sk", "tion",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+        if (strcmp(rest, endings[i]) == 0)
+            return true;
+    return *rest == '\0';
+}
+
+static bool is_vague(const char *rest)
+{
+    char stem[TEXT_WORD_BYTES + 1];
+
+    text_stem(rest, stem);
+    return search_is_vague(stem);
+}
+
+/* Words of the dictionary that begin so, as far as a short walk goes: what is derived from a stem stands near it. */
+static int find_akin(struct query *q, const struct table *dictionary, const char *first,
+                     struct candidate found[CANDIDATES_MAX], size_t *n)
+{
+    struct dictionary_budget walk = { .steps = AKIN_STEPS };
+
+    return dictionary_prefix(q->lists.rd, dictionary, q->lists.work, first, CANDIDATES_MAX, &walk,
+                             found, n);
+}
+
+/* Adds the words of documents that are derived from the stem. */
+static int add_derived(struct query *q, size_t at, const char *stem)
+{
+    struct candidate found[CANDIDATES_MAX];
+    size_t n = 0, kept = 0, len = strlen(stem);
+
+    int r = find_akin(q, &T_SEARCH_WORD, stem, found, &n);
+    for (size_t i = 0; i < n; i++) {
+        const struct term *t = list_term(&q->lists, found[i].word, NULL);
+        if (!t)
+            return -ENOMEM;
+        const char *folded = (const char *)t->folded.data;
+        if (strlen(folded) > len && is_derivation(folded + len))
+            found[kept++] = found[i];
+    }
+    if (r == 0)
+        r = one_per_term(q, found, &kept);
+    return r < 0 ? r : add_candidates(q, at, found, kept, BY_BEGIN, true);
+}
+
+/* Takes the word for those with synonyms that begin with `first`, of which what follows is such that both mean the same. */
+static int add_akin(struct query *q, size_t at, const char *first,
+                    bool (*means_the_same)(const char *rest))
+{
+    struct candidate found[CANDIDATES_MAX];
+    size_t n = 0, kept = 0, len = strlen(first);
+
+    int r = find_akin(q, &T_SEARCH_SYNONYM, first, found, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct text_token *word;
+        size_t words;
+        if (r == 0)
+            r = text_tokens(q->lists.work, found[i].word, strlen(found[i].word), 2, &word, &words);
+        if (r == 0 && words == 1 && strlen(word->folded) >= len &&
+            means_the_same(word->folded + len))
+            found[kept++] = found[i];
+    }
+    return r < 0 ? r : meaning_add_synonyms_like(q, at, found, kept, BY_BEGIN);
+}
+
+int guess_akin(struct query *q, size_t at, const struct text_part *vague)
+{
+    const struct text_token *t = &q->tokens[at];
+    char first[TEXT_WORD_BYTES + 1];
+
+    if (vague) {
+        first[text_casefold(t->word, vague->start, true, first, TEXT_WORD_BYTES)] = '\0';
+        return add_akin(q, at, first, is_vague);
+    }
+    if (strlen(t->folded_stem) < AKIN_LETTERS)
+        return 0;
+    int r = add_derived(q, at, t->folded_stem);
+    return r < 0 ? r : add_akin(q, at, t->folded_stem, is_derivation);
 }
 
 static int add_correction(struct query *q, size_t at, const char *word)

@@ -5,6 +5,9 @@
 
 /* Words, or else words with synonyms, that begin with the folded letters; `unfinished`: phrases with synonyms, too. */
 int guess_begun(struct query *q, size_t at, const char *folded, bool unfinished) must_check;
+/* What words with synonyms stand for that differ from the word only in how it is derived, or in its vague last part, if it has one. */
+int guess_akin(struct query *q, size_t at, const struct text_part *vague) must_check;
+enum { AKIN_LETTERS = 5 }; /* of a stem that words derived from one another share; bytes */
 enum { GUESSED_WORDS = 4, GUESSED_SYNONYMS = 2 };
 
 /* The words that one of the query was most easily written for. */

@@ -530,6 +530,8 @@ int search_synonym_key(const struct slice *folded, size_t n, struct key *ret)
 /* Key of the words in search_synonym, or -EINVAL. */
 static int identify(struct arena *arena, const char *words, struct key *ret)
 {
+    const char *telling[SEARCH_SYNONYM_WORDS];
+    bool tells[SEARCH_SYNONYM_WORDS];
     struct slice folded[SEARCH_SYNONYM_WORDS];
     struct key terms[SEARCH_SYNONYM_WORDS];
     struct text_token *tokens;
@@ -542,8 +544,11 @@ static int identify(struct arena *arena, const char *words, struct key *ret)
         return r;
     if (n > SEARCH_SYNONYM_WORDS)
         return -EINVAL;
+    for (size_t i = 0; i < n; i++)
+        tells[i] = search_tells(tokens[i].word);
+    n = search_phrase_words(&(struct phrase) { tokens, tells, n }, telling);
     for (size_t i = 0; i < n; i++) {
-        search_term_key(tokens[i].word, &terms[i], &folded[i].len);
+        search_term_key(telling[i], &terms[i], &folded[i].len);
         folded[i].data = terms[i].bytes;
         folded[i].len--; /* the zero after it */
     }

@@ -161,5 +161,22 @@ int facet_count(const struct rd *rd, struct arena *a, uint8_t column,
 bool document_read_key(struct slice value, struct slice *ret_key, struct slice *ret_facets,
                        uint8_t *ret_n_facets);
 
+/* ---- words that say little (search_fillers.c) ---- */
+
+/* Whether the word helps to tell one phrase from another. */
+bool search_tells(const char *word);
+struct phrase {
+    const struct text_token *words;
+    const bool *tells; /* each of them */
+    size_t n;
+};
+/* The words that a phrase is known by, in order. `ret` has room for all. */
+size_t search_phrase_words(const struct phrase *p, const char **ret);
+/* Whether the phrase is no shorter one with words around it that do not tell it from that. */
+bool search_phrase_is_whole(const struct phrase *p);
+/* Whether a compound's last part, given as its folded stem, says no more than that something is wrong, or for whom: "minnesproblem" and
+ * "minnessvårigheter" are one. */
+bool search_is_vague(const char *folded_stem);
+
 /* Key of a phrase in search_synonym, given as the folded stems of its words. -EINVAL: they leave nothing, or too much. */
 int search_synonym_key(const struct slice *folded, size_t n, struct key *ret) must_check;

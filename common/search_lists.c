@@ -12,7 +12,7 @@ enum {
     /* What a posting of a variant counts, in hundredths. */
     SAME = 100,
     DOTS_LEFT_OUT = 95, /* the query has none: it may have been written in haste */
-    OTHER_DOTS = 60,
+    OTHER_DOTS = 40,
 };
 
 int document_set_make(struct lists *ls, struct document_set *ret)

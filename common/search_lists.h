@@ -21,6 +21,7 @@ struct list {
 struct group {
     struct list *lists;
     size_t n, room;
+    bool aside; /* a document without it has no fewer of the words */
 };
 
 /* A word and its terms, which a query comes upon again and again. */

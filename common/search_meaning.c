@@ -23,13 +23,13 @@
 #include "common/search_likeness.h"
 
 enum {
-    LISTS_MAX = 96,     /* of a word */
-    PHRASE_WORDS = 4,   /* of a synonym */
+    LISTS_MAX = 96, /* of a word */
+    PHRASE_WORDS = SEARCH_SYNONYM_WORDS,
+    PHRASE_SPAN = 8,    /* words of the query that a phrase is looked for in */
     RUN_WORDS = 3,      /* that may have been meant as one */
     RARE_AT_LEAST = 5,  /* documents; and */
     RARE_ONE_IN = 1000, /* of all documents */
     BEGIN_LETTERS = 3,
-    AKIN_LETTERS = 5,   /* of a stem that words derived from one another share; bytes */
     JOINED_LETTERS = 3, /* of each of the two; bytes */
     TYPE_AHEAD_LETTERS = 2,
     STEMS_MAX = 96,
@@ -38,79 +38,13 @@ enum {
 };
 
 /* What a document is worth by each of the ways, against the word itself. */
-#define BY_WORD    1.0F
-#define BY_SYNONYM 0.9F
-#define BY_PARTS   0.7F
-#define BY_JOINED  0.7F
-#define BY_REST    0.5F
-#define BY_SOME    0.3F
+#define BY_WORD   1.0F
+#define BY_PARTS  0.7F
+#define BY_JOINED 0.7F
+#define BY_REST   0.5F
+#define BY_SOME   0.3F
 /* And one that two ways lead to, against the sum of both. */
-#define BY_AGREEMENT 0.75F
-
-static int compare_filler(const void *word, const void *filler)
-{
-    return strcmp(word, *(const char *const *)filler);
-}
-
-bool search_is_filler(const char *word)
-{
-    static const char *const fillers[] = {
-        /* in order of their bytes */
-        "a",       "alla",   "allt",   "alltid",  "an",     "and",    "are",       "at",
-        "att",     "av",     "bara",   "betyder", "blev",   "bli",    "blir",      "blivit",
-        "bör",     "can",    "de",     "dem",     "den",    "denna",  "deras",     "dess",
-        "dessa",   "det",    "detta",  "dig",     "din",    "dina",   "ditt",      "du",
-        "där",     "då",     "efter",  "ej",      "eller",  "en",     "era",       "ert",
-        "ett",     "fick",   "finns",  "for",     "fram",   "from",   "från",      "få",
-        "får",     "fått",   "för",    "ganska",  "gör",    "göra",   "ha",        "hade",
-        "han",     "hans",   "har",    "has",     "have",   "hela",   "helt",      "henne",
-        "hennes",  "heter",  "hon",    "honom",   "hos",    "how",    "hur",       "här",
-        "i",       "ibland", "icke",   "igen",    "in",     "ingen",  "ingenting", "inget",
-        "innebär", "inom",   "inte",   "jag",     "ju",     "just",   "kallas",    "kan",
-        "kanske",  "kom",    "komma",  "kommer",  "kunde",  "kunna",  "man",       "med",
-        "mellan",  "men",    "menas",  "mer",     "mest",   "mig",    "min",       "mina",
-        "mindre",  "mitt",   "mot",    "my",      "mycket", "måste",  "ni",        "nu",
-        "nyligen", "nyss",   "när",    "nästan",  "någon",  "något",  "några",     "nån",
-        "nåt",     "och",    "också",  "of",      "om",     "on",     "or",        "oss",
-        "på",      "redan",  "samma",  "sedan",   "sen",    "sig",    "sin",       "sina",
-        "sitt",    "själv",  "ska",    "skall",   "skulle", "snart",  "som",       "så",
-        "sådan",   "sådana", "sådant", "the",     "there",  "till",   "tills",     "to",
-        "under",   "upp",    "ur",     "ut",      "utan",   "vad",    "var",       "vara",
-        "varför",  "varit",  "varje",  "vars",    "vart",   "vem",    "vems",      "vet",
-        "vi",      "vid",    "vilka",  "vilkas",  "vilken", "vilket", "vill",      "ville",
-        "väldigt", "vår",    "våra",   "vårt",    "what",   "where",  "which",     "who",
-        "with",    "än",     "ännu",   "är",      "även",   "åt",     "över",
-    };
-
-    return bsearch(word, fillers, ARRAY_LEN(fillers), sizeof(*fillers), compare_filler) != NULL;
-}
-
-bool meaning_is_generic(const struct text_token *token)
-{
-    static const char *const stems[] = {
-        "förbund",        "förening",        "organisation",
-        "patientförbund", "patientförening", "patientorganisation"
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(stems); i++)
-        if (strcmp(token->stem, stems[i]) == 0)
-            return true;
-    return false;
-}
-
-bool meaning_is_aside(const struct text_token *token)
-{
-    static const char *const stems[] = {
-        "bror",   "dott",  "familj", "far",  "flick", "fru",  "föräld", "hjälp", "kill",
-        "kompis", "kvinn", "mak",    "mamm", "man",   "mor",  "papp",   "partn", "person",
-        "pojk",   "sambo", "son",    "stöd", "syst",  "tjej", "vux",    "vän",
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(stems); i++)
-        if (strcmp(token->stem, stems[i]) == 0)
-            return true;
-    return false;
-}
+#define BY_AGREEMENT 0.85F
 
 /* ---- building up ---- */
 
@@ -217,16 +151,19 @@ struct expansions {
     const char *at, *end;
 };
 
-/* Of a phrase given as its words, at most PHRASE_WORDS. A phrase that is none has no expansions. */
-static int expansions_begin(struct query *q, const struct text_token *phrase, size_t n,
-                            struct expansions *ret)
+/* Of a phrase of at most PHRASE_SPAN words. What is no synonym has no expansions. */
+static int expansions_begin(struct query *q, const struct phrase *phrase, struct expansions *ret)
 {
-    struct slice folded[PHRASE_WORDS], value;
+    const char *words[PHRASE_SPAN];
+    struct slice folded[PHRASE_SPAN], value;
     struct key k;
 
     *ret = (struct expansions) { 0 };
+    const size_t n = search_phrase_words(phrase, words);
+    if (n > PHRASE_WORDS)
+        return 0;
     for (size_t i = 0; i < n; i++) {
-        const struct term *term = list_term(&q->lists, phrase[i].word, NULL);
+        const struct term *term = list_term(&q->lists, words[i], NULL);
         if (!term)
             return -ENOMEM;
         folded[i] = term->folded;
@@ -268,31 +205,42 @@ static int add_whole(struct query *q, size_t at, uint32_t *ret_documents)
     return meaning_add_list(q, &q->groups[at], l);
 }
 
-/* Neighbours that are one word when written as one: "cancer fonden" is Cancerfonden before it is any fund with cancer in its name. */
-static int add_run(struct query *q, size_t from, size_t to)
+/* The word is what the query's words [from, to) may have been written for together. */
+static int add_one_word(struct query *q, size_t from, size_t to, const char *word)
 {
-    char word[SEARCH_WORD_BYTES + 1];
-    size_t len = 0;
-    bool counts = false;
     struct list l;
 
-    for (size_t i = from; i < to; i++) {
-        size_t more = strlen(q->tokens[i].word);
-        if (len + more > SEARCH_WORD_BYTES)
-            return 0;
-        memcpy(word + len, q->tokens[i].word, more);
-        len += more;
-        counts = counts || q->counts[i];
-    }
-    word[len] = '\0';
-    if (!counts)
-        return 0;
     int r = meaning_read_word(q, word, &l);
     l.factor = BY_WORD * list_rarity(&q->lists, l.documents);
     for (size_t i = from; i < to && r == 0; i++)
         if (q->counts[i])
             r = meaning_add_list(q, &q->groups[i], l);
     return r;
+}
+
+/* Appends to a word, unless that gets too long. */
+static bool append(char word[SEARCH_WORD_BYTES + 1], const char *more)
+{
+    size_t len = strlen(word), more_len = strlen(more);
+
+    if (len + more_len > SEARCH_WORD_BYTES)
+        return false;
+    memcpy(word + len, more, more_len + 1);
+    return true;
+}
+
+/* Neighbours that are one word when written as one: "cancer fonden" is Cancerfonden before it is any fund with cancer in its name. */
+static int add_run(struct query *q, size_t from, size_t to)
+{
+    char word[SEARCH_WORD_BYTES + 1] = "";
+    bool counts = false;
+
+    for (size_t i = from; i < to; i++) {
+        if (!append(word, q->tokens[i].word))
+            return 0;
+        counts = counts || q->counts[i];
+    }
+    return counts ? add_one_word(q, from, to, word) : 0;
 }
 
 int meaning_add_runs(struct query *q)
@@ -372,13 +320,13 @@ static int add_parts_said_otherwise(struct query *q, size_t at, const struct com
 
     for (size_t i = 0; i < c->n; i++) {
         const struct text_token part = { .word = c->parts[i].word };
-        int r = expansions_begin(q, &part, 1, &e);
+        int r = expansions_begin(q, &(struct phrase) { &part, &(bool) { true }, 1 }, &e);
         for (const char *expansion; r == 0 && (expansion = expansions_next(&e));) {
             r = phrase_words(q, expansion, words, &n);
             if (r == 0 && !alone)
                 n = other_parts(c, &c->parts[i], words, n);
             if (r == 0)
-                r = read_all(q, words, n, weight * BY_SYNONYM, &l);
+                r = read_all(q, words, n, weight, &l);
             if (r == 0)
                 r = meaning_add_list(q, &q->groups[at], l);
         }
@@ -388,15 +336,18 @@ static int add_parts_said_otherwise(struct query *q, size_t at, const struct com
     return 0;
 }
 
-/* Documents with any part. Where the other of two is in no document at all, the one that is was all that could be found. */
-static int add_some(struct query *q, size_t at, const struct compound *c)
+/* Documents with any part that tells what it is about, or with `vague` ones when none does. Where the other of two is in no document
+ * at all, the one that is was all that could be found. */
+static int add_some(struct query *q, size_t at, const struct compound *c, bool vague)
 {
-    struct list lists[SOME_PARTS];
+    struct list lists[SOME_PARTS] = { 0 };
     float weight = BY_SOME;
     size_t n = c->n < SOME_PARTS ? c->n : SOME_PARTS;
     int r = 0;
 
     for (size_t i = 0; i < n && r == 0; i++) {
+        if (!vague && search_is_vague(c->parts[i].folded_stem))
+            continue;
         r = meaning_read_word(q, c->parts[i].word, &lists[i]);
         if (lists[i].n == 0 && c->n == 2)
             weight = BY_REST;
@@ -458,6 +409,17 @@ static int add_meaning(struct query *q, size_t from, size_t to, const char *expa
     return 0;
 }
 
+static bool has_meaning(const struct query *q, size_t from, size_t to, const char *expansion)
+{
+    for (size_t i = 0; i < q->result->n_meanings; i++) {
+        const struct search_meaning *m = &q->result->meanings[i];
+        if (m->start == q->tokens[from].start && m->end == q->tokens[to - 1].end &&
+            strcmp(m->expansion, expansion) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Documents with all words of an expansion count for each word of the phrase. */
 static int add_expansion(struct query *q, size_t from, size_t to, const char *expansion,
                          float weight)
@@ -466,10 +428,12 @@ static int add_expansion(struct query *q, size_t from, size_t to, const char *ex
     struct list l;
     size_t n_words;
 
+    if (has_meaning(q, from, to, expansion))
+        return 0;
     int r = phrase_words(q, expansion, words, &n_words);
     if (r < 0)
         return r;
-    r = read_all(q, words, n_words, weight * BY_SYNONYM, &l);
+    r = read_all(q, words, n_words, weight, &l);
     for (size_t i = from; i < to && r == 0; i++)
         if (q->counts[i])
             r = meaning_add_list(q, &q->groups[i], l);
@@ -477,29 +441,39 @@ static int add_expansion(struct query *q, size_t from, size_t to, const char *ex
 }
 
 /* What a phrase stands for, given as its words; it is in the place of the query's words [from, to). */
-static int add_synonyms_of(struct query *q, const struct text_token *phrase, size_t n, size_t from,
-                           size_t to, float weight)
+static int add_synonyms_of(struct query *q, const struct phrase *phrase, size_t from, size_t to,
+                           float weight)
 {
     struct expansions e;
 
-    int r = expansions_begin(q, phrase, n, &e);
+    int r = expansions_begin(q, phrase, &e);
     for (const char *expansion; r == 0 && (expansion = expansions_next(&e));)
         r = add_expansion(q, from, to, expansion, weight);
     return r;
 }
 
+static int add_synonyms_of_word(struct query *q, const char *word, size_t from, size_t to,
+                                float weight)
+{
+    const struct text_token token = { .word = word };
+
+    return add_synonyms_of(q, &(struct phrase) { &token, &(bool) { true }, 1 }, from, to, weight);
+}
+
 int meaning_add_synonyms_like(struct query *q, size_t at, const struct candidate *c, size_t n,
                               float weight)
 {
-    struct text_token *phrase;
-    size_t n_phrase;
+    struct text_token *words;
+    bool tells[PHRASE_SPAN];
+    size_t n_words;
     int r = 0;
 
     for (size_t i = 0; i < n && r == 0; i++) {
-        r = text_tokens(q->lists.work, c[i].word, strlen(c[i].word), PHRASE_WORDS, &phrase,
-                        &n_phrase);
+        r = text_tokens(q->lists.work, c[i].word, strlen(c[i].word), PHRASE_SPAN, &words, &n_words);
+        for (size_t j = 0; j < n_words && r == 0; j++)
+            tells[j] = search_tells(words[j].word);
         if (r == 0)
-            r = add_synonyms_of(q, phrase, n_phrase, at, at + 1, weight);
+            r = add_synonyms_of(q, &(struct phrase) { words, tells, n_words }, at, at + 1, weight);
     }
     return r;
 }
@@ -508,10 +482,56 @@ int meaning_add_synonyms(struct query *q)
 {
     int r = 0;
 
-    for (size_t from = 0; from < q->n_tokens; from++)
-        for (size_t to = from + (q->counts[from] ? 1 : 2); /* alone, "men" is no form of "mens" */
-             to <= q->n_tokens && to - from <= PHRASE_WORDS && r == 0; to++)
-            r = add_synonyms_of(q, q->tokens + from, to - from, from, to, BY_WORD);
+    for (size_t from = 0; from < q->n_tokens; from++) {
+        struct phrase p = { q->tokens + from, q->tells + from, q->counts[from] ? 1 : 2 };
+        /* Alone, "men" is no form of "mens". */
+        for (; p.n <= PHRASE_SPAN && from + p.n <= q->n_tokens && r == 0; p.n++)
+            if (search_phrase_is_whole(&p))
+                r = add_synonyms_of(q, &p, from, from + p.n, BY_WORD);
+    }
+    return r;
+}
+
+/* What a compound says in one word is also said in several: "cancer i magen", "barn med cancer". */
+static int add_compound_of(struct query *q, size_t from, size_t to, const char *first,
+                           const char *link, const char *last)
+{
+    char word[SEARCH_WORD_BYTES + 1] = "";
+
+    if (!append(word, first) || !append(word, link) || !append(word, last))
+        return 0;
+    int r = add_one_word(q, from, to, word);
+    return r < 0 ? r : add_synonyms_of_word(q, word, from, to, BY_WORD);
+}
+
+/* Of words [from, to), all between the first and the last are fillers. */
+static int add_told_apart(struct query *q, size_t from, size_t to)
+{
+    static const char *const links[] = { "", "s", "a" };
+    const struct text_token *first = &q->tokens[from], *last = &q->tokens[to - 1];
+    int r = 0;
+
+    if (strcmp(first[1].word, "med") == 0)
+        return add_compound_of(q, from, to, first->stem, "", last->word);
+    for (size_t i = 0; i < ARRAY_LEN(links) && r == 0; i++)
+        r = add_compound_of(q, from, to, last->stem, links[i], first->word);
+    return r;
+}
+
+int meaning_add_told_apart(struct query *q)
+{
+    int r = 0;
+
+    for (size_t from = 0; from < q->n_tokens && r == 0; from++) {
+        size_t to = from + 1;
+        if (search_is_filler(q->tokens[from].word) || to == q->n_tokens ||
+            !meaning_relates(q->tokens[to].word))
+            continue;
+        while (to < q->n_tokens && search_is_filler(q->tokens[to].word))
+            to++;
+        if (to < q->n_tokens && to - from < PHRASE_SPAN && q->counts[from] && q->counts[to])
+            r = add_told_apart(q, from, to + 1);
+    }
     return r;
 }
 
@@ -535,9 +555,9 @@ static int add_fallbacks(struct query *q, size_t at, const struct compound *c, s
     int r = 0;
 
     if (known)
-        r = add_some(q, at, c);
+        r = add_some(q, at, c, false);
     if (r == 0 && g->n == 0)
-        r = add_joined(q, at, false);
+        r = add_joined(q, at, true);
     if (r == 0 && g->n == 0 && strlen(folded) >= BEGIN_LETTERS)
         r = guess_begun(q, at, folded, false);
     if (r == 0 && g->n == 0 && known && strlen(stem) >= AKIN_LETTERS)
@@ -546,10 +566,12 @@ static int add_fallbacks(struct query *q, size_t at, const struct compound *c, s
         return r; /* a word of the language was meant as it stands */
     if (g->n == 0)
         r = guess_take(q, at, near);
+    if (r == 0 && g->n == 0)
+        r = add_joined(q, at, false);
     if (r == 0 && g->n == 0 && letters >= 2)
         r = add_alike(q, at, 2 * LIKENESS_EDIT);
     if (r == 0 && g->n == 0)
-        r = add_some(q, at, c);
+        r = add_some(q, at, c, false);
     if (r == 0 && g->n == 0 && letters >= 3)
         r = add_alike(q, at, 3 * LIKENESS_EDIT);
     return r;
@@ -582,6 +604,49 @@ static int add_agreement(struct query *q, struct group *g, size_t n)
         }
     }
     return r;
+}
+
+/* Whether the word's end looks like an organisation. */
+static bool may_name(const struct text_token *t)
+{
+    static const char *const ends[] = { "forbund", "forening", "organisation" };
+    const size_t len = strlen(t->folded_stem);
+
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        const size_t end = strlen(ends[i]);
+        if (len > end && strcmp(t->folded_stem + len - end, ends[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What a compound is about, when its last part says little: who looks for a "pensionärsförening" looks for any organisation of
+ * "pensionärer". */
+static int add_subject(struct query *q, size_t at, const struct compound *c,
+                       const struct text_part *last, float weight)
+{
+    const char *words[SEARCH_QUERY_WORDS + TEXT_PARTS_MAX];
+    struct list l;
+    int r = 0;
+
+    for (size_t i = 0; i < c->n && r == 0; i++) {
+        const struct text_part *p = &c->parts[i];
+        if (p->start == 0 && p->end == last->start)
+            r = add_synonyms_of_word(q, p->word, at, at + 1, weight);
+    }
+    if (r == 0)
+        r = read_all(q, words, other_parts(c, last, words, 0), weight, &l);
+    return r < 0 ? r : meaning_add_list(q, &q->groups[at], l);
+}
+
+/* The last part of a compound, if it is vague. */
+static const struct text_part *vague_part(const struct compound *c)
+{
+    const struct text_part *last = NULL;
+
+    for (size_t i = 0; i < c->n; i++)
+        last = c->parts[i].leaf ? &c->parts[i] : last;
+    return last && search_is_vague(last->folded_stem) ? last : NULL;
 }
 
 /* Whether the word may be a mistake: no word of the language, and long enough to tell. */
@@ -620,21 +685,33 @@ int meaning_find_word(struct query *q, size_t at, bool unfinished)
         r = add_agreement(q, g, g->n > otherwise ? otherwise + 1 : otherwise);
     if (r == 0 && unfinished && strlen(q->tokens[at].folded) >= TYPE_AHEAD_LETTERS)
         r = guess_begun(q, at, q->tokens[at].folded, true);
-    if (r < 0 || documents > rare)
+    if (r < 0 || (documents > rare && !may_name(&q->tokens[at])))
         return r;
     bool told = g->n > 0; /* by the word itself or a synonym */
     r = text_compound(q->lists.work, q->tokens[at].word, &c.parts, &c.n);
+    const struct text_part *vague = vague_part(&c);
+    const bool names = vague && meaning_is_generic(vague->stem);
+    if (r == 0 && vague && (names || !told))
+        r = add_subject(q, at, &c, vague, names ? BY_WORD : BY_PARTS);
+    if (r < 0 || documents > rare)
+        return r;
     if (r == 0 && c.n > 0)
         r = add_parts(q, at, &c);
     if (r == 0 && c.n > 0)
         r = add_parts_said_otherwise(q, at, &c, false, BY_PARTS);
+    if (r == 0 && otherwise == 0)
+        r = guess_akin(q, at, vague);
     if (r == 0 && !told)
         r = find_near(q, at, &near);
     if (r == 0 && told && otherwise == 0 && c.n == 0 && may_be_mistaken(&q->tokens[at]))
         r = add_joined(q, at, true); /* that somebody else wrote it so, too, need not be all */
-    if (r == 0 && g->n == 0)
+    bool guessed = r == 0 && g->n == 0;
+    if (guessed)
         r = add_fallbacks(q, at, &c, &near);
-    else if (r == 0 && !told && documents_of(g) < rare)
-        r = add_some(q, at, &c); /* that a document has both parts by chance is no answer yet */
+    if (r == 0 && g->n == 0)
+        r = add_some(q, at, &c, true);
+    else if (r == 0 && !guessed && !told && documents_of(g) < rare)
+        /* That a document has both parts by chance is no answer yet. */
+        r = add_some(q, at, &c, false);
     return r;
 }

@@ -163,7 +163,7 @@ static void test_sounds(void **state)
 static void test_nearly_as_near(void **state)
 {
     struct fixture *f = *state;
-    const char *const other[] = { "reumatiker" };
+    const char *const other[] = { "reumatiker" }, *const another[] = { "celiaki" };
 
     put_some(f);
     put(f, "sound", "Vyksolum", "");
@@ -172,8 +172,8 @@ static void test_nearly_as_near(void **state)
     expect(f, "vyxolum", "sound slip");
     struct wr *wr = begin(f);
     search_synonym_put(wr, "vyksolum", other, 1);
-    search_synonym_put(wr, "vyxoluk", other, 1);
-    search_synonym_put(wr, "vyxolumt", other, 1);
+    search_synonym_put(wr, "vyxoluk", another, 1);
+    search_synonym_put(wr, "vyxolumt", another, 1);
     commit(f, wr);
     ask(f, "vyxolum");
     assert_int_equal(f->result.n_meanings, 2);
@@ -307,6 +307,97 @@ static void test_synonyms_of_phrases(void **state)
     assert_int_equal(f->result.n_meanings, 0);
 }
 
+/* A phrase is told by its words, not by what holds them together or by whom it is about; who turns it round means another. */
+static void test_words_of_phrases(void **state)
+{
+    struct fixture *f = *state;
+    const char *const celiac[] = { "celiaki" };
+    char *one, *other;
+
+    put_some(f);
+    struct wr *wr = begin(f);
+    search_synonym_put(wr, "ont i magen", celiac, 1);
+    search_synonym_put(wr, "sover inte gott", celiac, 1);
+    search_synonym_put(wr, "skadar sig själv", celiac, 1);
+    commit(f, wr);
+    expect(f, "ont i magen", "celiaki");
+    expect(f, "jag har så ont i min mage", "celiaki");
+    assert_int_equal(f->result.meanings[0].start, strlen("jag har så "));
+    expect(f, "skadar mig själv", "celiaki");
+    ask(f, "sover gott");
+    assert_int_equal(f->result.n_meanings, 0);
+    ask(f, "ont i ryggen och magen"); /* another word is between */
+    assert_int_equal(f->result.n_meanings, 0);
+    arena_reset(f->arena);
+    assert_int_equal(search_synonym_identity(f->arena, "ont i magen", &one), 0);
+    assert_int_equal(search_synonym_identity(f->arena, "ont på mina magar", &other), 0);
+    assert_string_equal(one, other);
+}
+
+/* What a compound says may be said in several words. */
+static void test_told_apart(void **state)
+{
+    struct fixture *f = *state;
+    const char *const celiac[] = { "celiaki" };
+
+    put_some(f);
+    put(f, "barn", "Barncancerfonden", "");
+    struct wr *wr = begin(f);
+    search_synonym_put(wr, "magont", celiac, 1);
+    commit(f, wr);
+    ask(f, "cancer i bröstet");
+    assert_string_equal(hit(f, 0), "brost");
+    ask(f, "barn med cancer");
+    assert_string_equal(hit(f, 0), "barn");
+    expect(f, "ont i magen", "celiaki");
+}
+
+/* Words derived from one another mean the same, and so do compounds that differ in a last part that says little. */
+static void test_akin(void **state)
+{
+    struct fixture *f = *state;
+    const char *const celiac[] = { "celiaki" };
+
+    put_some(f);
+    put(f, "chance", "Klubben", "Hetsäter och väntar.");
+    put(f, "ill", "Sällskapet", "En sjukdom.");
+    put(f, "seat", "Laget", "Hemmasittarna.");
+    struct wr *wr = begin(f);
+    search_synonym_put(wr, "hetsätning", celiac, 1);
+    search_synonym_put(wr, "minnesproblem", celiac, 1);
+    commit(f, wr);
+    expect(f, "hetsäter", "chance celiaki");
+    expect(f, "minnessjukdom", "celiaki");
+    expect(f, "minnessvårigheter", "celiaki");
+    expect(f, "minneslek", ""); /* its last part says what it is */
+    ask(f, "trollsjukdom");     /* nobody has another part of it */
+    assert_string_equal(hit(f, 0), "ill");
+}
+
+/* Who looks for a kind of association looks for what it is about. */
+static void test_named_by_subject(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "branch", "Celiakiföreningen i Skara", "");
+    put(f, "federation", "Förbundet", "Om celiaki.");
+    ask(f, "celiakiförening");
+    assert_int_equal(f->result.total, 2);
+}
+
+/* That somebody needs help, an answer need not say. */
+static void test_help(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "name", "Kvastarnas förbund", "");
+    put(f, "text", "Skaran", "Den ger stöd till kvastar och borstar i hela landet.");
+    put(f, "others", "Laget", "Stöd.");
+    put(f, "more", "Gänget", "Stöd.");
+    ask(f, "stöd för kvastar");
+    assert_string_equal(hit(f, 0), "name");
+}
+
 /* Who has the word and what it stands for is meant more than who has one of them. */
 static void test_agreement(void **state)
 {
@@ -328,15 +419,28 @@ static void test_agreement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SEARCH_TEST(test_words),      SEARCH_TEST(test_fillers),
-        SEARCH_TEST(test_parts),      SEARCH_TEST(test_far_parts),
-        SEARCH_TEST(test_joined),     SEARCH_TEST(test_asides),
-        SEARCH_TEST(test_runs),       SEARCH_TEST(test_typos),
-        SEARCH_TEST(test_sounds),     SEARCH_TEST(test_nearly_as_near),
-        SEARCH_TEST(test_no_typos),   SEARCH_TEST(test_generic_words),
-        SEARCH_TEST(test_type_ahead), SEARCH_TEST(test_synonyms_of_parts),
-        SEARCH_TEST(test_synonyms),   SEARCH_TEST(test_synonyms_of_phrases),
+        SEARCH_TEST(test_words),
+        SEARCH_TEST(test_fillers),
+        SEARCH_TEST(test_parts),
+        SEARCH_TEST(test_far_parts),
+        SEARCH_TEST(test_joined),
+        SEARCH_TEST(test_asides),
+        SEARCH_TEST(test_runs),
+        SEARCH_TEST(test_typos),
+        SEARCH_TEST(test_sounds),
+        SEARCH_TEST(test_nearly_as_near),
+        SEARCH_TEST(test_no_typos),
+        SEARCH_TEST(test_generic_words),
+        SEARCH_TEST(test_type_ahead),
+        SEARCH_TEST(test_synonyms_of_parts),
+        SEARCH_TEST(test_synonyms),
+        SEARCH_TEST(test_synonyms_of_phrases),
         SEARCH_TEST(test_agreement),
+        SEARCH_TEST(test_words_of_phrases),
+        SEARCH_TEST(test_told_apart),
+        SEARCH_TEST(test_akin),
+        SEARCH_TEST(test_named_by_subject),
+        SEARCH_TEST(test_help),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,7 @@ static int read_text(struct query *q)
     for (size_t i = 0; i < q->n_tokens; i++) {
         if (!list_term(&q->lists, q->tokens[i].word, q->tokens[i].stem))
             return -ENOMEM;
+        q->tells[i] = search_tells(q->tokens[i].word);
         q->counts[i] = !search_is_filler(q->tokens[i].word) && !is_repeated(q, i);
         any = any || q->counts[i];
     }
@@ -54,9 +55,9 @@ static void leave_generic(struct query *q)
     bool telling = false;
 
     for (size_t i = 0; i < q->n_tokens; i++)
-        telling = telling || (q->counts[i] && !meaning_is_generic(&q->tokens[i]));
+        telling = telling || (q->counts[i] && !meaning_is_generic(q->tokens[i].stem));
     for (size_t i = 0; i < q->n_tokens && telling; i++)
-        if (q->groups[i].n == 0 && meaning_is_generic(&q->tokens[i]))
+        if (q->groups[i].n == 0 && meaning_is_generic(q->tokens[i].stem))
             q->counts[i] = false;
 }
 
@@ -69,7 +70,9 @@ static void weigh_asides(struct query *q)
         telling = telling || (q->groups[i].n > 0 && !meaning_is_aside(&q->tokens[i]));
     for (size_t i = 0; i < q->n_tokens && telling; i++) {
         struct group *g = &q->groups[i];
-        for (size_t l = 0; l < g->n && meaning_is_aside(&q->tokens[i]); l++)
+        const bool aside = meaning_is_aside(&q->tokens[i]);
+        g->aside = aside && meaning_is_help(&q->tokens[i]);
+        for (size_t l = 0; l < g->n && aside; l++)
             g->lists[l].factor *= ASIDE;
     }
 }
@@ -81,6 +84,8 @@ static int find_words(struct query *q)
     leave_generic(q);
     if (r == 0)
         r = meaning_add_synonyms(q);
+    if (r == 0)
+        r = meaning_add_told_apart(q);
     for (size_t i = 0; i < q->n_tokens && r == 0; i++) {
         bool unfinished =
             q->request->type_ahead && i + 1 == q->n_tokens && q->tokens[i].end == q->request->len;

@@ -164,6 +164,7 @@ struct word {
     size_t *looked;         /* the chunk where the document is that is looked at; */
     size_t *marked; /* and how many of the first chunks or postings are marked in several.able */
     size_t n;
+    bool aside;
     struct document_set has; /* who is in any of the lists */
     float most;              /* what a document is worth for it, at most */
 };
@@ -192,7 +193,7 @@ static uint32_t largest_chunk(const struct ranking *k)
 
 static int word_begin(struct lists *ls, const struct group *g, struct word *ret)
 {
-    *ret = (struct word) { .lists = g->lists, .n = g->n };
+    *ret = (struct word) { .lists = g->lists, .n = g->n, .aside = g->aside };
     ret->readers = arena_calloc(ls->work, g->n + 1, sizeof(*ret->readers));
     ret->looked = arena_calloc(ls->work, 2 * (g->n + 1), sizeof(*ret->looked));
     ret->marked = ret->looked ? ret->looked + g->n + 1 : NULL;
@@ -236,7 +237,8 @@ struct several {
     struct word *words;
     struct word *by_most[SEARCH_QUERY_WORDS];        /* who can be worth most first, */
     const uint64_t *has_by_most[SEARCH_QUERY_WORDS]; /* and their bits */
-    size_t n;
+    const uint64_t *counted[SEARCH_QUERY_WORDS];     /* the bits of those that are no asides */
+    size_t n, n_counted;
     struct document_set able; /* who is worth enough for the word that leads */
     struct posting *buffer;   /* for a chunk's */
     uint32_t n_bits;          /* of 64 documents each */
@@ -328,17 +330,18 @@ static void look_at(struct several *s, uint32_t doc, float share)
     s->n_docs++;
 }
 
-/* Which of 64 documents have exactly so many of the words: each document's count is a number across these integers' bits. */
+/* Which of 64 documents have exactly so many of the words, asides not counted: each document's count is a number across these integers'
+ * bits. */
 static uint64_t with_exactly(const struct several *s, size_t n_words, uint32_t at)
 {
     uint64_t ones = 0, twos = 0, fours = 0, eights = 0, sixteens = 0;
 
-    for (size_t w = 0; w < s->n; w++) {
-        uint64_t one = s->has_by_most[w][at], two = ones & one;
+    for (size_t w = 0; w < s->n_counted; w++) {
+        uint64_t one = s->counted[w][at], two = ones & one;
         ones ^= one;
         uint64_t four = twos & two;
         twos ^= two;
-        if (s->n < 4)
+        if (s->n_counted < 4)
             continue;
         uint64_t eight = fours & four;
         fours ^= four;
@@ -350,14 +353,19 @@ static uint64_t with_exactly(const struct several *s, size_t n_words, uint32_t a
            (n_words & 16 ? sixteens : ~sixteens);
 }
 
-/* Of so many words, what those from this one on, in order of what they can be worth, can be worth together. */
+/* Of so many words, and asides, what those from this one on, in order of what they can be worth, can be worth together. Below 0: there
+ * are not so many. */
 static float most_from(const struct several *s, size_t from, size_t n_words)
 {
     float most = 0;
 
-    for (size_t w = from; w < s->n && w < from + n_words; w++)
+    for (size_t w = from; w < s->n; w++) {
+        if (!s->by_most[w]->aside && n_words == 0)
+            continue;
+        n_words -= !s->by_most[w]->aside;
         most += s->by_most[w]->most;
-    return most;
+    }
+    return n_words > 0 ? -1 : most;
 }
 
 static void rewind_words(struct several *s)
@@ -448,7 +456,7 @@ static uint32_t next_able(const struct several *s, uint32_t at, uint32_t stop)
 static int rank_led(struct several *s, size_t n_words, size_t leader, float share)
 {
     struct word *w = s->by_most[leader];
-    const float rest = most_from(s, leader + 1, n_words - 1);
+    const float rest = most_from(s, leader + 1, n_words - !w->aside);
     int r = 0;
 
     rewind_words(s);
@@ -464,15 +472,18 @@ static int rank_led(struct several *s, size_t n_words, size_t leader, float shar
 /* Ranks the documents that have exactly so many of the words. False in `ret_more`: fewer words are not worth enough. */
 static int rank_with(struct several *s, size_t n_words, bool *ret_more)
 {
-    const float share =
-        (float)n_words / (float)s->n; /* two words of three: two thirds of the sum */
+    /* Two words of three: two thirds of the sum. Asides alone: half of what one word gives. */
+    const float words = n_words > 0 ? (float)n_words : 0.5F;
+    const float share = words / (float)s->n_counted;
     size_t leader = 0;
     int r = 0;
 
-    for (; leader + n_words <= s->n && r == 0; leader++) {
-        if (!may_rank(s->best, most_from(s, leader, n_words) * share * A_LITTLE_HIGHER, 0))
+    for (; leader < s->n && r == 0; leader++) {
+        const float most = most_from(s, leader, n_words);
+        if (most < 0 || !may_rank(s->best, most * share * A_LITTLE_HIGHER, 0))
             break;
-        r = rank_led(s, n_words, leader, share);
+        if (n_words > 0 || s->by_most[leader]->aside)
+            r = rank_led(s, n_words, leader, share);
     }
     *ret_more = leader > 0;
     return r;
@@ -494,15 +505,19 @@ static int rank_several(struct lists *ls, const struct ranking *k, struct best *
             s.by_most[at] = s.by_most[at - 1];
         s.by_most[at] = &s.words[w];
     }
-    for (size_t w = 0; w < s.n && r == 0; w++)
+    for (size_t w = 0; w < s.n && r == 0; w++) {
         s.has_by_most[w] = s.by_most[w]->has.bits;
+        if (!s.by_most[w]->aside)
+            s.counted[s.n_counted++] = s.has_by_most[w];
+    }
     s.n_bits = s.words[0].has.n_words;
     s.buffer = arena_alloc(ls->work, largest_chunk(k) * sizeof(*s.buffer));
     if (r == 0)
         r = s.buffer ? document_set_make(ls, &s.able) : -ENOMEM;
     if (r == 0)
         r = count_words(ls, k, s.words, total);
-    for (size_t n = s.n; n > 0 && r == 0 && more; n--)
+    const size_t least = s.n_counted < s.n ? 0 : 1;
+    for (size_t n = s.n_counted + 1; n-- > least && r == 0 && more;)
         r = rank_with(&s, n, &more);
     return r;
 }

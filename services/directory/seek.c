@@ -7,8 +7,8 @@
  *   areas      a query all of whose words are a care area's leads to the area, then to its organisations; with a place, to the
  *              nearest organisations, since then somebody is looked for. Words that stand for the area's make it and its
  *              organisations worth more.
- *   the rest   as common/search ranks it; national organisations a little before others, those of patients more so, dormant ones and
- *              terms a little behind.
+ *   the rest   as common/search ranks it; national organisations a little before others, those of patients more so; dormant ones, those
+ *              of no care area, and terms a little behind.
  *
  * The first WINDOW documents are put in order here, whatever page of them is asked for, so that pages fit together. */
 #include "services/directory/seek.h"
@@ -32,19 +32,20 @@ enum {
 
 /* What a document's worth is multiplied with, in hundredths. */
 enum {
-    NATIONAL = 130,
+    NATIONAL = 150,
     PATIENTS = 150, /* associations of patients and what they are members of: who is ill looks for
                        them rather than for funds and authorities */
     DORMANT = 80,
+    UNCLASSIFIED = 75, /* organisations that nobody has said the care area of */
     TERM = 65,
-    RIGHT = 130,    /* these are as good an answer as patients', */
+    RIGHT = 150,    /* these are as good an answer as patients', */
     HELPLINE = 130, /* and before funds and authorities, too */
     AREA = 150,     /* what may lead to many organisations */
     IN_MUNICIPALITY = 200,
     IN_REGION = 500,
     IN_HEALTHCARE_REGION = 500,
     OF_THE_AREA = 130,
-    AREA_MEANT = 130,
+    AREA_MEANT = 150,
 };
 #define MENTIONS_PLACE 1.0F /* is added for the document that names it best, less for others */
 
@@ -185,6 +186,7 @@ static void make_plan(struct plan *p, const struct seek *s, const struct seek_re
     add_boost(p, COLUMN_KIND, number_text(p, ORGANISATION_KIND_PATIENT_ASSOCIATION), PATIENTS);
     add_boost(p, COLUMN_KIND, number_text(p, ORGANISATION_KIND_UMBRELLA), PATIENTS);
     add_boost(p, COLUMN_DORMANT, "1", DORMANT);
+    add_boost(p, COLUMN_CARE_AREA, VALUE_UNKNOWN, UNCLASSIFIED);
     add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_TERM), TERM);
     add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_PATIENT_RIGHT), RIGHT);
     add_boost(p, COLUMN_TYPE, number_text(p, ENTRY_TYPE_HELPLINE), HELPLINE);
