@@ -37,10 +37,9 @@ bool facet_block_read(struct slice bytes, uint64_t ret[FACET_BLOCK_WORDS])
 
 size_t facet_block_write(const uint64_t bits[FACET_BLOCK_WORDS], uint8_t to[FACET_BLOCK_BYTES])
 {
-    size_t members = 0, len = 0;
+    const size_t members = bits_count_both(bits, bits, FACET_BLOCK_WORDS);
+    size_t len = 0;
 
-    for (size_t i = 0; i < FACET_BLOCK_WORDS; i++)
-        members += bits_count(bits[i]);
     if (members * FACET_LIST_BYTES >= FACET_BLOCK_BYTES) {
         memcpy(to, bits, FACET_BLOCK_BYTES);
         return FACET_BLOCK_BYTES;
@@ -98,14 +97,8 @@ static uint32_t count_common(struct slice bytes, const uint64_t *set, bool *ret_
     uint32_t n = 0;
 
     *ret_sound = true;
-    if (bytes.len == FACET_BLOCK_BYTES) {
-        for (size_t i = 0; i < FACET_BLOCK_WORDS; i++) {
-            uint64_t word;
-            memcpy(&word, bytes.data + i * sizeof(word), sizeof(word));
-            n += bits_count(word & set[i]);
-        }
-        return n;
-    }
+    if (bytes.len == FACET_BLOCK_BYTES)
+        return bits_count_both(set, bytes.data, FACET_BLOCK_WORDS);
     *ret_sound =
         bytes.len > 0 && bytes.len % FACET_LIST_BYTES == 0 && bytes.len < FACET_BLOCK_BYTES;
     for (size_t i = 0; *ret_sound && i < bytes.len; i += FACET_LIST_BYTES) {

@@ -19,6 +19,7 @@
 
 enum {
     BATCH = 32,    /* documents that get their scores together */
+    AT_ONCE = 16,  /* words of bits that are looked through */
     LOOKED_AT = 4, /* lists of a word of whose chunks the bounds are looked at */
 };
 #define A_LITTLE_HIGHER 1.00001F
@@ -221,10 +222,7 @@ static int count_words(struct lists *ls, const struct ranking *k, const struct w
     for (size_t w = 0; w < k->n_groups; w++)
         for (uint32_t i = 0; i < n; i++)
             any->bits[i] |= words[w].has.bits[i];
-    for (uint32_t i = 0; i < n && !k->pass; i++)
-        *total += bits_count(any->bits[i]);
-    for (uint32_t i = 0; i < n && k->pass; i++)
-        *total += bits_count(any->bits[i] & k->pass->bits[i]);
+    *total = bits_count_both(any->bits, k->pass ? k->pass->bits : any->bits, n);
     return 0;
 }
 
@@ -445,8 +443,12 @@ static uint32_t next_able(const struct several *s, uint32_t at, uint32_t stop)
 {
     const uint64_t *bits = s->able.bits;
 
-    while (at + 4 <= stop && !(bits[at] | bits[at + 1] | bits[at + 2] | bits[at + 3]))
-        at += 4;
+    for (uint64_t any = 0; at + AT_ONCE <= stop; at += AT_ONCE) {
+        for (unsigned i = 0; i < AT_ONCE; i++)
+            any |= bits[at + i];
+        if (any)
+            break;
+    }
     while (at < stop && !bits[at])
         at++;
     return at;
@@ -583,11 +585,10 @@ static int rank_one(struct lists *ls, const struct ranking *k, struct best *b, u
 
 static void rank_all(const struct ranking *k, struct best *b, uint32_t *total)
 {
-    for (uint32_t i = 0; i < k->pass->n_words; i++) {
-        *total += bits_count(k->pass->bits[i]);
+    *total = bits_count_both(k->pass->bits, k->pass->bits, k->pass->n_words);
+    for (uint32_t i = 0; i < k->pass->n_words; i++)
         for (uint64_t left = k->pass->bits[i]; left && may_rank(b, 1.0F, i * 64); left &= left - 1)
             consider(b, i * 64 + (uint32_t)__builtin_ctzll(left), 1.0F);
-    }
 }
 
 int list_rank(struct lists *ls, const struct ranking *k, struct ranked *ret, size_t *ret_n,
