@@ -116,85 +116,42 @@ int list_mark(const struct lists *ls, const struct list *l, struct document_set 
     return r;
 }
 
-int cursor_begin(struct lists *ls, const struct list *l, struct cursor *ret)
+/* Of postings: ever longer steps, then back by halves, so that of a list much longer than the others few are looked at. */
+static void go_to_posting(struct reader *r, uint32_t doc)
 {
-    *ret = (struct cursor) { .list = l };
-    if (l->n_chunks > 0)
-        ret->buffer = arena_alloc(ls->work, l->most * sizeof(struct posting));
-    cursor_rewind(ret);
-    return l->n_chunks > 0 && !ret->buffer ? -ENOMEM : 0;
+    const struct posting *all = r->list->postings;
+    const size_t n = r->list->n;
+    size_t step = 1;
+
+    for (; n - r->at > step && all[r->at + step].doc < doc; step *= 2)
+        r->at += step;
+    for (; step > 0; step /= 2)
+        if (n - r->at > step && all[r->at + step].doc < doc)
+            r->at += step;
+    if (r->at < n && all[r->at].doc < doc)
+        r->at++;
 }
 
-void cursor_rewind(struct cursor *c)
+int reader_impact(struct reader *r, uint32_t doc, uint8_t *ret)
 {
-    const struct list *l = c->list;
-
-    c->next = 0;
-    c->at = l->n_chunks > 0 ? c->buffer : l->postings;
-    c->end = l->n_chunks == 0 && l->postings ? l->postings + l->n : c->at;
-}
-
-int cursor_seek(const struct lists *ls, struct cursor *c, uint32_t doc)
-{
-    const struct list *l = c->list;
-
-    for (;;) {
-        /* Ever longer steps, then back by halves: of a list much longer than the others few postings are looked at. */
-        size_t step = 1;
-        for (; (size_t)(c->end - c->at) > step && c->at[step].doc < doc; step *= 2)
-            c->at += step;
-        for (; step > 0; step /= 2)
-            if ((size_t)(c->end - c->at) > step && c->at[step].doc < doc)
-                c->at += step;
-        if (c->at < c->end && c->at->doc < doc)
-            c->at++;
-        if (c->at < c->end || c->next == l->n_chunks)
-            return 0;
-        while (list_chunk_end(ls, l, c->next) <= doc && c->next + 1 < l->n_chunks)
-            c->next++;
-        int r = list_chunk_read(ls, l, c->next, c->buffer);
-        if (r < 0)
-            return r;
-        c->at = c->buffer;
-        c->end = c->buffer + l->chunks[c->next++].n;
-    }
-}
-
-int reader_begin(struct lists *ls, const struct list *l, struct reader *ret)
-{
-    *ret = (struct reader) { .chunk = 0 };
-    return cursor_begin(ls, l, &ret->cursor);
-}
-
-void reader_rewind(struct reader *r)
-{
-    r->chunk = 0;
-    r->impacts.chunk = NULL;
-    cursor_rewind(&r->cursor);
-}
-
-int reader_impact(const struct lists *ls, struct reader *r, uint32_t doc, uint8_t *ret)
-{
-    const struct list *l = r->cursor.list;
+    const struct list *l = r->list;
 
     *ret = 0;
-    if (l->n_chunks > 0) {
-        while (r->chunk + 1 < l->n_chunks && l->chunks[r->chunk + 1].first <= doc)
-            r->chunk++;
-        struct chunk *c = &l->chunks[r->chunk];
-        if (doc < c->first)
-            return 0;
-        if (c->bits_len > 0) {
-            if (r->impacts.chunk != c && !impacts_begin(&r->impacts, c))
-                return -EBADMSG;
-            *ret = impacts_at(&r->impacts, doc);
-            return 0;
-        }
+    if (l->n_chunks == 0) {
+        go_to_posting(r, doc);
+        if (r->at < l->n && l->postings[r->at].doc == doc)
+            *ret = l->postings[r->at].impact;
+        return 0;
     }
-    int status = cursor_seek(ls, &r->cursor, doc);
-    if (status == 0 && r->cursor.at < r->cursor.end && r->cursor.at->doc == doc)
-        *ret = r->cursor.at->impact;
-    return status;
+    while (r->at + 1 < l->n_chunks && l->chunks[r->at + 1].first <= doc)
+        r->at++;
+    struct chunk *c = &l->chunks[r->at];
+    if (doc < c->first)
+        return 0;
+    if (r->impacts.chunk != c && !impacts_begin(&r->impacts, c))
+        return -EBADMSG;
+    *ret = impacts_at(&r->impacts, doc);
+    return 0;
 }
 
 static uint8_t weigh(uint8_t impact, uint32_t percent)
@@ -268,8 +225,7 @@ static int flatten(struct lists *ls, const struct list *word, struct list *ret)
 
 /* One variant's entries follow each other in the table. */
 struct variant {
-    uint8_t text[KEY_MAX];
-    size_t len; /* with the zero after it */
+    struct slice key; /* of its first entry */
     struct list list;
     size_t room;
     /* Who writes a word with its dots does not mean one without: "hår" is not "har". The word, if it may be such a one: it is looked up
@@ -281,9 +237,9 @@ struct variant {
 static int close_variant(struct lists *ls, struct variant *v, const struct key *term,
                          size_t folded_len, struct list *word)
 {
-    size_t own_len = term->len - folded_len;
-    bool same = v->len == own_len && memcmp(v->text, term->bytes + folded_len, own_len) == 0;
-    bool without_dots = own_len == 1;
+    bool same = v->key.len == term->len + sizeof(uint32_t) &&
+                memcmp(v->key.data, term->bytes, term->len) == 0;
+    bool without_dots = term->len == folded_len + 1;
 
     if (v->list.n == 0 || (!same && v->dotted && text_is_known(v->dotted)))
         return 0;
@@ -319,6 +275,12 @@ static bool begins_with(struct slice key, const struct key *prefix)
     return key.len >= prefix->len && memcmp(key.data, prefix->bytes, prefix->len) == 0;
 }
 
+/* Whether an entry is the variant's next: it differs only in its document. */
+static bool continues(const struct variant *v, struct slice key)
+{
+    return v->key.len == key.len && memcmp(v->key.data, key.data, key.len - sizeof(uint32_t)) == 0;
+}
+
 /* Reads all terms with this prefix of the key, variants of one folded stem; of a `dotted` word that is known none but the term itself. */
 static int read_variants(struct lists *ls, const struct key *term, const struct key *prefix,
                          const char *dotted, struct list *ret)
@@ -330,25 +292,19 @@ static int read_variants(struct lists *ls, const struct key *term, const struct 
     int r = 0;
 
     bool there = seek_term(ls, prefix);
-    for (; r == 0 && ls->postings_left > 0 && there && begins_with(s->key, prefix);
-         there = scan_next(s)) {
-        if (s->key.len < folded_len + 1 + sizeof(uint32_t)) {
-            r = -EBADMSG;
-            break;
-        }
-        const uint8_t *text = s->key.data + folded_len;
-        size_t len = s->key.len - folded_len - sizeof(uint32_t);
-        if (len != v.len || memcmp(text, v.text, len) != 0) {
-            r = close_variant(ls, &v, term, folded_len, ret);
+    for (; r == 0 && ls->postings_left > 0 && there; there = scan_next(s)) {
+        if (!continues(&v, s->key)) {
+            if (!begins_with(s->key, prefix))
+                break;
+            r = s->key.len < folded_len + 1 + sizeof(uint32_t)
+                    ? -EBADMSG
+                    : close_variant(ls, &v, term, folded_len, ret);
             if (r < 0 || ++variants > VARIANTS_MAX)
                 break;
-            memcpy(v.text, text, len);
-            v.len = len;
-            v.list = (struct list) { 0 };
-            v.room = 0;
+            v = (struct variant) { .key = s->key, .dotted = dotted };
         }
         uint32_t first;
-        memcpy(&first, text + len, sizeof(first));
+        memcpy(&first, s->key.data + s->key.len - sizeof(first), sizeof(first));
         r = append_chunk(ls, &v.list, &v.room, __builtin_bswap32(first), s->value);
     }
     if (r == 0)
@@ -448,34 +404,33 @@ static int variants_begin(struct lists *ls, const struct list *word, uint32_t lo
 
     for (const struct list *v = word; v; v = v->variant)
         n++;
-    *ret = (struct all_variants) { .readers = arena_alloc(ls->work, n * sizeof(struct reader)) };
+    *ret = (struct all_variants) { .readers = arena_calloc(ls->work, n, sizeof(struct reader)) };
     if (!ret->readers)
         return -ENOMEM;
     bool mark = word->documents / MARKED_FOR_ONE < lookups;
     if (mark)
         r = document_set_make(ls, &ret->has);
     for (const struct list *v = word; v && r == 0; v = v->variant) {
-        r = reader_begin(ls, v, &ret->readers[ret->n++]);
-        if (r == 0 && mark)
+        ret->readers[ret->n++].list = v;
+        if (mark)
             r = list_mark(ls, v, &ret->has);
     }
     return r;
 }
 
 /* *ret: the largest impact that a variant gives the document, 0 if it is in none. */
-static int variants_impact(const struct lists *ls, struct all_variants *v, uint32_t doc,
-                           uint8_t *ret)
+static int variants_impact(struct all_variants *v, uint32_t doc, uint8_t *ret)
 {
     *ret = 0;
     if (v->has.bits && !document_set_has(&v->has, doc))
         return 0;
     for (size_t i = 0; i < v->n; i++) {
         uint8_t impact;
-        int r = reader_impact(ls, &v->readers[i], doc, &impact);
+        int r = reader_impact(&v->readers[i], doc, &impact);
         if (r < 0)
             return r;
         if (impact > 0)
-            impact = weigh(impact, v->readers[i].cursor.list->percent);
+            impact = weigh(impact, v->readers[i].list->percent);
         *ret = impact > *ret ? impact : *ret;
     }
     return 0;
@@ -513,7 +468,7 @@ int list_intersect(struct lists *ls, const struct list *lists, size_t n, struct 
         unsigned sum = all.postings[i].impact;
         uint8_t impact = 1;
         for (size_t j = 0; j < n_others && r == 0 && impact > 0; j++) {
-            r = variants_impact(ls, &others[j], all.postings[i].doc, &impact);
+            r = variants_impact(&others[j], all.postings[i].doc, &impact);
             sum += impact;
         }
         if (impact > 0)

@@ -66,29 +66,14 @@ int list_chunk_read(const struct lists *ls, const struct list *l, size_t chunk,
 int list_chunk_read_from(const struct lists *ls, const struct list *l, size_t chunk, uint8_t least,
                          struct posting *ret, uint32_t *ret_n) must_check;
 
-/* A list on its way: a run of postings, [at, end), and what follows it. */
-struct cursor {
-    const struct list *list;
-    const struct posting *at, *end; /* equal after a seek: the list is at its end */
-    size_t next;                    /* chunk */
-    struct posting *buffer;         /* for a chunk's postings */
-};
-int cursor_begin(struct lists *ls, const struct list *l, struct cursor *ret) must_check;
-/* Back to before the first posting. */
-void cursor_rewind(struct cursor *c);
-/* Moves on to the first posting at or after `doc`; chunks that end before it are not read. */
-int cursor_seek(const struct lists *ls, struct cursor *c, uint32_t doc) must_check;
-
-/* Looks documents up in a list, in ascending order. */
+/* Looks documents up in a list, in ascending order. All but the list begins as 0. */
 struct reader {
-    struct cursor cursor;
-    size_t chunk;           /* where the last document was or would have been */
+    const struct list *list;
+    size_t at;              /* chunk or posting where the last document was or would have been */
     struct impacts impacts; /* of that chunk */
 };
-int reader_begin(struct lists *ls, const struct list *l, struct reader *ret) must_check;
-void reader_rewind(struct reader *r);
 /* *ret: the document's impact, 0 if it is not in the list. */
-int reader_impact(const struct lists *ls, struct reader *r, uint32_t doc, uint8_t *ret) must_check;
+int reader_impact(struct reader *r, uint32_t doc, uint8_t *ret) must_check;
 
 /* How telling it is that a document is among so many (BM25's idf). */
 float list_rarity(const struct lists *ls, double documents);

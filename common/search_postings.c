@@ -42,7 +42,7 @@ void postings_seal(uint32_t first, uint8_t *bytes, size_t len_bytes)
     bytes[len_bytes - 1] = (uint8_t)(check >> 8);
 }
 
-/* Reads the rest of a number that does not end with its first byte. Only its shortest spelling counts, so that a chunk has one. */
+/* Reads the rest of a number that does not end with its second byte. Only its shortest spelling counts, so that a chunk has one. */
 static bool read_number(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 {
     uint64_t value = *ret & 0x7f;
@@ -58,20 +58,47 @@ static bool read_number(const uint8_t **p, const uint8_t *end, uint64_t *ret)
     return false;
 }
 
+/* Most numbers have one byte or two. */
+static inline bool take_number(const uint8_t **p, const uint8_t *end, uint64_t *ret)
+{
+    if (*p == end)
+        return false;
+    *ret = *(*p)++;
+    if (*ret < 0x80)
+        return true;
+    if (*p == end || **p >= 0x80)
+        return read_number(p, end, ret);
+    const uint64_t second = *(*p)++;
+    *ret = (*ret & 0x7f) | second << 7;
+    return second != 0;
+}
+
+/* Takes four distances from eight bytes, if each has one byte or two: without branches, since which has how many nobody can foretell.
+ * Returns how many bytes they had, or 0; `docs`: where they lead from `doc`. */
+static inline unsigned take_four(uint64_t eight, uint64_t doc, uint64_t docs[4])
+{
+    const uint64_t high = UINT64_C(0x8080808080808080), more = eight & high;
+    const uint64_t zero = ~((eight & ~high) + ~high) & ~eight & high;
+    unsigned bits = 0;
+
+    if (more << 8 & (more | zero)) /* a third byte, or a second one that should not be */
+        return 0;
+    for (unsigned k = 0; k < 4; k++) {
+        const unsigned two = eight >> 7 & 1, len = 8U << two;
+        doc += ((eight & 0x7f) | (eight >> 1 & (0U - two) & 0x3f80)) + 1;
+        docs[k] = doc;
+        eight >>= len;
+        bits += len;
+    }
+    return bits / 8;
+}
+
 static uint8_t *write_number(uint8_t *to, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7)
         *to++ = (uint8_t)(value | 0x80);
     *to++ = (uint8_t)value;
     return to;
-}
-
-static bool take_number(const uint8_t **p, const uint8_t *end, uint64_t *ret)
-{
-    if (*p == end)
-        return false;
-    *ret = *(*p)++;
-    return *ret < 0x80 || read_number(p, end, ret);
 }
 
 bool postings_head(uint32_t first, const uint8_t *bytes, size_t len_bytes, struct chunk *ret)
@@ -116,14 +143,18 @@ static bool is_sealed(struct chunk *c)
     return c->sealed;
 }
 
-/* Eight bytes, or those that are left. */
-static uint64_t load_some(const uint8_t *p, size_t left)
+/* Eight bytes from this one on, or those that are left. */
+static inline uint64_t load_some(const uint8_t *bytes, size_t at, size_t len)
 {
+    const size_t left = len - at;
     uint64_t some = 0;
 
     if (left >= 8)
-        return packed_load64(p);
-    memcpy(&some, p, left);
+        return packed_load64(bytes + at);
+    if (len >= 8 && left > 0)
+        return packed_load64(bytes + len - 8) >> 8 * (8 - left);
+    for (size_t i = 0; i < left; i++)
+        some |= (uint64_t)bytes[at + i] << 8 * i;
     return some;
 }
 
@@ -145,7 +176,7 @@ static const uint8_t *read_bits(const struct chunk *c, struct posting *ret)
     if (last_of_bits(c) > UINT32_MAX)
         return NULL;
     for (uint32_t at = 0; at < c->bits_len; at += 8) {
-        uint64_t bits = load_some(c->bytes + c->head + at, c->bits_len - at);
+        uint64_t bits = load_some(c->bytes + c->head, at, c->bits_len);
         if (bits_count(bits) > c->n - i)
             return NULL;
         for (; bits; bits &= bits - 1) {
@@ -166,27 +197,20 @@ static const uint8_t *read_documents(const struct chunk *c, const uint8_t *p, co
 
     ret[0] = (struct posting) { c->first, impact };
     while (i < c->n) {
-        /* In the long lists, which cost the time, most distances have one byte: eight of them are eight additions. */
-        while (c->n - i >= 8 && end - p >= 8) {
-            uint64_t eight = packed_load64(p);
-            if (eight & UINT64_C(0x8080808080808080))
-                break;
-            for (unsigned k = 0; k < 8; k++, eight >>= 8) {
-                doc += (eight & 0x7f) + 1;
-                ret[i + k] = (struct posting) { (uint32_t)doc, impact };
-            }
-            p += 8;
-            i += 8;
+        uint64_t docs[4], distance;
+        const unsigned len =
+            c->n - i >= 4 && end - p >= 8 ? take_four(packed_load64(p), doc, docs) : 0;
+        if (len > 0) {
+            for (unsigned k = 0; k < 4; k++)
+                ret[i++] = (struct posting) { (uint32_t)docs[k], impact };
+            doc = docs[3];
+            p += len;
+            continue;
         }
-        for (uint32_t stop = c->n - i > 8 ? i + 8 : c->n; i < stop; i++) {
-            if (p == end)
-                return NULL;
-            uint64_t distance = *p++;
-            if (distance >= 0x80 && !read_number(&p, end, &distance))
-                return NULL;
-            doc += distance + 1;
-            ret[i] = (struct posting) { (uint32_t)doc, impact };
-        }
+        if (!take_number(&p, end, &distance))
+            return NULL;
+        doc += distance + 1;
+        ret[i++] = (struct posting) { (uint32_t)doc, impact };
     }
     return doc <= UINT32_MAX ? p : NULL;
 }
@@ -253,7 +277,7 @@ struct bit_finder {
 
 static void finder_begin(struct bit_finder *f, const uint8_t *bits, size_t len)
 {
-    *f = (struct bit_finder) { .bits = bits, .len = len, .eight = load_some(bits, len) };
+    *f = (struct bit_finder) { .bits = bits, .len = len, .eight = load_some(bits, 0, len) };
 }
 
 /* They are asked for in ascending order. UINT32_MAX: so many are not set. */
@@ -263,7 +287,7 @@ static uint32_t finder_find(struct bit_finder *f, uint32_t number)
         if (f->len - f->at <= 8)
             return UINT32_MAX;
         f->at += 8;
-        f->eight = load_some(f->bits + f->at, f->len - f->at);
+        f->eight = load_some(f->bits, f->at, f->len);
     }
     return (uint32_t)f->at * 8 + bits_place(f->eight, number - f->before);
 }
@@ -293,7 +317,7 @@ static int read_others_from(const struct chunk *c, uint8_t least, struct posting
     finder_begin(&other, bits, bits_len);
     finder_begin(&doc, docs, c->bits_len);
     for (size_t at = 0; at < (size_t)(end - impacts); at += 8) {
-        uint64_t enough = at_least(load_some(impacts + at, (size_t)(end - impacts) - at), least);
+        uint64_t enough = at_least(load_some(impacts, at, (size_t)(end - impacts)), least);
         for (; enough; enough &= enough - 1) {
             const uint32_t number = (uint32_t)at + (uint32_t)__builtin_ctzll(enough) / 8;
             const uint32_t i = finder_find(&other, number);
@@ -353,7 +377,7 @@ static int mark_bits(const struct chunk *c, uint32_t past, uint64_t *bits)
     if (last_of_bits(c) >= past)
         return -EBADMSG;
     for (uint32_t at = 0; at < c->bits_len; at += 8, to++) {
-        uint64_t some = load_some(c->bytes + c->head + at, c->bits_len - at),
+        uint64_t some = load_some(c->bytes + c->head, at, c->bits_len),
                  rest = shift ? some >> (64 - shift) : 0;
         to[0] |= some << shift;
         if (rest)
@@ -362,33 +386,47 @@ static int mark_bits(const struct chunk *c, uint32_t past, uint64_t *bits)
     return 0;
 }
 
+/* Marks the next eight documents or four, of so many that are left, if none is at `past` or beyond. Returns how many, and moves on. */
+static uint32_t mark_some(uint64_t *bits, uint32_t past, uint32_t n, const uint8_t **p,
+                          uint64_t *doc)
+{
+    const uint64_t eight = packed_load64(*p);
+    uint64_t docs[4];
+
+    if (n >= 8 && !(eight & UINT64_C(0x8080808080808080)) && past - *doc > 1024) {
+        uint64_t last = mark_near(bits, *doc, eight), left = eight;
+        for (unsigned k = last > *doc ? 8 : 0; k < 8; k++, left >>= 8)
+            mark(bits, last += (left & 0x7f) + 1);
+        *doc = last;
+        *p += 8;
+        return 8;
+    }
+    const unsigned len = take_four(eight, *doc, docs);
+    if (len == 0 || docs[3] >= past)
+        return 0;
+    for (unsigned k = 0; k < 4; k++)
+        mark(bits, docs[k]);
+    *doc = docs[3];
+    *p += len;
+    return 4;
+}
+
 static int mark_distances(const struct chunk *c, uint32_t past, uint64_t *bits)
 {
     const uint8_t *p = c->bytes + c->head, *end = c->bytes + c->len_bytes - CHECK_BYTES;
-    uint64_t doc = c->first;
+    uint64_t doc = c->first, distance;
 
-    for (uint32_t i = 1; i < c->n;) {
-        /* As in reading: most distances have one byte, and eight of those are no further than 1024. */
-        while (c->n - i >= 8 && end - p >= 8 && past - doc > 1024) {
-            uint64_t eight = packed_load64(p);
-            if (eight & UINT64_C(0x8080808080808080))
-                break;
-            uint64_t last = mark_near(bits, doc, eight);
-            for (unsigned k = last > doc ? 8 : 0; k < 8; k++, eight >>= 8)
-                mark(bits, last += (eight & 0x7f) + 1);
-            doc = last;
-            p += 8;
-            i += 8;
-        }
-        for (uint32_t stop = c->n - i > 8 ? i + 8 : c->n; i < stop; i++) {
-            uint64_t distance = p < end ? *p++ : 0x80;
-            if (distance >= 0x80 && !read_number(&p, end, &distance))
-                return -EBADMSG;
-            doc += distance + 1;
-            if (doc >= past)
-                return -EBADMSG;
-            mark(bits, doc);
-        }
+    for (uint32_t i = 1, some; i < c->n; i += some) {
+        some = c->n - i >= 4 && end - p >= 8 ? mark_some(bits, past, c->n - i, &p, &doc) : 0;
+        if (some > 0)
+            continue;
+        if (!take_number(&p, end, &distance))
+            return -EBADMSG;
+        doc += distance + 1;
+        if (doc >= past)
+            return -EBADMSG;
+        mark(bits, doc);
+        some = 1;
     }
     return 0;
 }
@@ -406,122 +444,110 @@ static uint32_t count_to(const uint8_t *bits, size_t len, uint32_t n, uint32_t *
                          uint32_t *counted)
 {
     for (; n - *at * 8 > 64; *at += 8)
-        *counted += bits_count(load_some(bits + *at, len - *at));
+        *counted += bits_count(load_some(bits, *at, len));
     unsigned rest = n - *at * 8;
-    uint64_t some = rest > 0 ? load_some(bits + *at, len - *at) << (64 - rest) : 0;
+    uint64_t some = rest > 0 ? load_some(bits, *at, len) << (64 - rest) : 0;
     return *counted + bits_count(some);
+}
+
+/* The place after the distances: how many end, their bytes below 0x80 tell, eight of them at a time. NULL: there are too few. */
+static const uint8_t *skip_distances(const struct chunk *c)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    const uint8_t *p = c->bytes + c->head, *end = c->bytes + c->len_bytes - CHECK_BYTES;
+    uint32_t left = c->n - 1;
+
+    for (; left >= 8 && end - p >= 8; p += 8)
+        left -= (uint32_t)(((~packed_load64(p) & high) >> 7) * ones >> 56);
+    for (; left > 0 && p < end; p++)
+        left -= *p < 0x80;
+    return left == 0 ? p : NULL;
 }
 
 bool impacts_begin(struct impacts *in, struct chunk *c)
 {
-    *in = (struct impacts) { .chunk = c };
-    return is_sealed(c);
+    const uint8_t *end = c->bytes + c->len_bytes - CHECK_BYTES;
+
+    *in = (struct impacts) { .chunk = c, .doc = c->first };
+    if (!is_sealed(c))
+        return false;
+    if (c->n > 1)
+        in->others = c->bits_len > 0 ? c->bytes + c->head + c->bits_len : skip_distances(c);
+    return c->n == 1 || (in->others && (size_t)(end - in->others) >= ((size_t)c->n + 7) / 8);
 }
 
-/* The impact of the posting at place `i`, with the bits that tell other impacts at `bits`. 0: it has another, but that is not there. */
-static uint8_t impact_at_place(struct impacts *in, const uint8_t *bits, uint32_t i)
-{
-    const struct chunk *c = in->chunk;
-    const uint8_t *end = c->bytes + c->len_bytes - CHECK_BYTES, *others = bits + (c->n + 7) / 8;
-
-    if (!(bits[i / 8] >> i % 8 & 1))
-        return c->common;
-    uint32_t other = count_to(bits, (size_t)(others - bits), i, &in->bits_at, &in->bits);
-    return other < end - others ? others[other] : 0;
-}
-
-uint8_t impacts_at(struct impacts *in, uint32_t doc)
+/* How many documents stand before this one among bits. UINT32_MAX: it is not there. */
+static uint32_t number_by_bits(struct impacts *in, uint32_t doc)
 {
     const struct chunk *c = in->chunk;
     const uint8_t *docs = c->bytes + c->head;
-
     const uint32_t place =
         doc - c->first; /* of its bit, and one more: they begin after the first document */
 
     if (place > 0 &&
         ((place - 1) / 8 >= c->bits_len || !(docs[(place - 1) / 8] >> (place - 1) % 8 & 1)))
-        return 0;
+        return UINT32_MAX;
     /* The bits up to a document's own are as many as stand before it. */
-    uint32_t i = count_to(docs, c->bits_len, place, &in->docs_at, &in->docs);
-    return i < c->n ? impact_at_place(in, docs + c->bits_len, i) : c->common;
+    return count_to(docs, c->bits_len, place, &in->docs_at, &in->docs);
 }
 
-/* ---- looking up one document ---- */
-
-/* Eight distances of one byte each, together. */
-static uint64_t sum_of_eight(uint64_t eight)
+static uint64_t sum_of_bytes(uint64_t eight)
 {
-    const uint64_t pairs =
-        (eight & UINT64_C(0x00ff00ff00ff00ff)) + (eight >> 8 & UINT64_C(0x00ff00ff00ff00ff));
+    const uint64_t low = UINT64_C(0x00ff00ff00ff00ff), pairs = (eight & low) + (eight >> 8 & low);
 
     return pairs * UINT64_C(0x0001000100010001) >> 48;
 }
 
-/* Walks through distances up to the document, or past where it would be; *p is then after its own. *ret_place: which of the postings
- * it is, or as many as there are. */
-static bool walk_to(const struct chunk *c, uint32_t doc, const uint8_t **p, const uint8_t *end,
-                    uint32_t *ret_place)
+/* The same among distances: eight that do not lead past it are one addition. */
+static uint32_t number_by_distances(struct impacts *in, uint32_t doc)
 {
-    uint64_t at = c->first, distance;
-    uint32_t i = 0;
+    const uint8_t *from = in->chunk->bytes + in->chunk->head, *p = from + in->docs_at;
+    uint64_t docs[4], distance;
 
-    while (at < doc && i + 1 < c->n) {
-        while (c->n - i > 8 && end - *p >= 8) {
-            const uint64_t eight = packed_load64(*p);
-            const uint64_t last = at + sum_of_eight(eight) + 8;
-            if (eight & UINT64_C(0x8080808080808080) || last > doc)
-                break;
-            at = last;
-            *p += 8;
-            i += 8;
+    while (in->doc < doc && p < in->others) {
+        const uint64_t eight = in->others - p >= 8 ? packed_load64(p) : UINT64_MAX;
+        const bool short_ones = !(eight & UINT64_C(0x8080808080808080));
+        const unsigned len = short_ones ? 8 : take_four(eight, in->doc, docs);
+        const uint64_t last = short_ones ? in->doc + sum_of_bytes(eight) + 8 : docs[3];
+        if (len > 0 && last <= doc) {
+            in->doc = last;
+            in->docs += short_ones ? 8 : 4;
+            p += len;
+            continue;
         }
-        for (unsigned k = 0; k < 8 && at < doc && i + 1 < c->n; k++, i++) {
-            if (!take_number(p, end, &distance))
-                return false;
-            at += distance + 1;
+        for (unsigned k = 0; k < 8 && in->doc < doc && take_number(&p, in->others, &distance);
+             k++) {
+            in->doc += distance + 1;
+            in->docs++;
         }
     }
-    *ret_place = at == doc ? i : c->n;
-    return true;
+    in->docs_at = (uint32_t)(p - from);
+    return in->doc == doc ? in->docs : UINT32_MAX;
 }
 
-/* The place after so many more distances, or NULL. */
-static const uint8_t *walk_past(const uint8_t *p, const uint8_t *end, uint32_t n)
+uint8_t impacts_at(struct impacts *in, uint32_t doc)
 {
-    while (n >= 8 && end - p >= 8) {
-        n -= bits_count(~packed_load64(p) & UINT64_C(0x8080808080808080));
-        p += 8;
-    }
-    for (; n > 0 && p < end; p++)
-        n -= *p < 0x80;
-    return n == 0 ? p : NULL;
+    const struct chunk *c = in->chunk;
+    const uint8_t *end = c->bytes + c->len_bytes - CHECK_BYTES;
+
+    uint32_t i = c->bits_len > 0 ? number_by_bits(in, doc) : number_by_distances(in, doc);
+    if (i >= c->n)
+        return 0;
+    if (!in->others || !(in->others[i / 8] >> i % 8 & 1))
+        return c->common;
+    const size_t len = ((size_t)c->n + 7) / 8;
+    uint32_t other = count_to(in->others, len, i, &in->bits_at, &in->bits);
+    return other < end - in->others - (ptrdiff_t)len ? in->others[len + other] : c->common;
 }
 
 int postings_find(struct chunk *c, uint32_t doc, uint8_t *ret_impact)
 {
-    const uint8_t *p = c->bytes + c->head, *end = c->bytes + c->len_bytes - CHECK_BYTES;
     struct impacts in;
-    uint32_t i;
 
-    *ret_impact = 0;
     if (!impacts_begin(&in, c))
         return -EBADMSG;
-    if (c->n == 1 || c->bits_len > 0) {
-        if (c->n > 1)
-            *ret_impact = impacts_at(&in, doc);
-        else if (doc == c->first)
-            *ret_impact = c->largest;
-        return 0;
-    }
-    if (!walk_to(c, doc, &p, end, &i))
-        return -EBADMSG;
-    if (i == c->n)
-        return 0;
-    p = walk_past(p, end, c->n - 1 - i);
-    if (!p || (size_t)(end - p) < ((size_t)c->n + 7) / 8)
-        return -EBADMSG;
-    *ret_impact = impact_at_place(&in, p, i);
-    return *ret_impact ? 0 : -EBADMSG;
+    *ret_impact = impacts_at(&in, doc);
+    return 0;
 }
 
 /* The impact that most of the postings have; of several the smallest. */

@@ -61,12 +61,13 @@ int postings_read_from(struct chunk *c, uint8_t least, struct posting *ret,
 /* Sets the bit of each document of the chunk, which are all below `past`: quicker than reading its postings. 0, or -EBADMSG when
  * the bytes are no chunk or a document is not below. */
 int postings_mark(struct chunk *c, uint32_t past, uint64_t *bits) must_check;
-/* Looks impacts up in a chunk whose documents are bits, without reading its postings. What was counted for a document serves those
- * after it. */
+/* Looks impacts up in a chunk without reading its postings. What was counted for a document serves those after it. */
 struct impacts {
     const struct chunk *chunk;
-    uint32_t docs_at, docs; /* up to this byte of the documents' bits there are so many; */
-    uint32_t bits_at, bits; /* and of those that tell other impacts */
+    const uint8_t *others;  /* the bits that tell other impacts; NULL: there is one posting */
+    uint64_t doc;           /* of a chunk of distances: the document that was reached */
+    uint32_t docs_at, docs; /* up to this byte of the documents there are so many; */
+    uint32_t bits_at, bits; /* and up to this one of the others' bits */
 };
 /* False: the bytes are no chunk. */
 bool impacts_begin(struct impacts *in, struct chunk *c) must_check;

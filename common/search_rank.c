@@ -202,9 +202,8 @@ static int word_begin(struct lists *ls, const struct group *g, struct word *ret)
     for (size_t i = 0; i < g->n && r == 0; i++) {
         float most = (float)largest_impact(&g->lists[i]) * g->lists[i].factor;
         ret->most = most > ret->most ? most : ret->most;
+        ret->readers[i].list = &g->lists[i];
         r = list_mark(ls, &g->lists[i], &ret->has);
-        if (r == 0)
-            r = reader_begin(ls, &g->lists[i], &ret->readers[i]);
     }
     return r;
 }
@@ -283,7 +282,7 @@ static int score_word(struct several *s, struct word *w, float share)
             continue;
         worth[i] = 0;
         for (size_t l = 0; l < w->n; l++) {
-            int r = reader_impact(s->ls, &w->readers[l], s->docs[i], &impact);
+            int r = reader_impact(&w->readers[l], s->docs[i], &impact);
             if (r < 0)
                 return r;
             float one = (float)impact * w->lists[l].factor;
@@ -371,7 +370,7 @@ static void rewind_words(struct several *s)
     for (size_t w = 0; w < s->n; w++) {
         for (size_t l = 0; l < s->words[w].n; l++) {
             s->words[w].looked[l] = s->words[w].marked[l] = 0;
-            reader_rewind(&s->words[w].readers[l]);
+            s->words[w].readers[l] = (struct reader) { .list = &s->words[w].lists[l] };
         }
     }
 }
