@@ -43,7 +43,7 @@
 #include "common/store.h"
 
 enum {
-    SEARCH_VERSION = 5, /* of the tables' layout and of what search_put() makes of a document */
+    SEARCH_VERSION = 6, /* of the tables' layout and of what search_put() makes of a document */
     SEARCH_KEY_MAX = 400,
     SEARCH_FACET_MAX = 200,  /* bytes of a facet's value */
     SEARCH_FACETS_MAX = 200, /* of a document */

@@ -1,7 +1,7 @@
 /* search_postings.h - the bytes of a posting list: which documents hold a term, and how much each is worth for it.
  *
  * A list is cut into chunks. Where, depends on nothing but the documents in it: a document for which
- * postings_is_boundary() holds begins a chunk, and so does the list's first. One document in 256 is such a boundary, evenly
+ * postings_is_boundary() holds begins a chunk, and so does the list's first. One document in 512 is such a boundary, evenly
  * spread, so chunks are of about that many postings and a change touches one chunk or two; and whatever the order in
  * which a list came about, its chunks are the same, byte for byte.
  *
@@ -28,10 +28,10 @@ struct posting {
 
 enum { POSTING_BYTES_MAX = 7, POSTINGS_HEAD_BYTES_MAX = 14 /* and the checksum */ };
 
-/* Multiplying by the golden ratio spreads even a run of documents so that any 256 hold about one. */
+/* Multiplying by the golden ratio spreads even a run of documents so that any 512 hold about one. */
 static inline bool postings_is_boundary(uint32_t doc)
 {
-    return doc * UINT32_C(0x9e3779b1) >> 24 == 0;
+    return doc * UINT32_C(0x9e3779b1) >> 23 == 0;
 }
 
 /* A chunk as a table has it. */

@@ -249,8 +249,8 @@ static void test_chunk_sizes(void **state)
             largest = len > largest ? len : largest;
             assert_true(i == 0 || postings_is_boundary(all[i].doc));
         }
-        assert_in_range(n / chunks, 200, 320);
-        assert_true(largest <= 2048);
+        assert_in_range(n / chunks, 400, 640);
+        assert_true(largest <= 4096);
     }
 }
 
