@@ -10,7 +10,10 @@
 #include "common/log.h"
 #include "services/directory/searches.h"
 
-enum { SET = 8, LOCALE_BYTES = 8 };
+enum {
+    SET = 16, /* of 8, one answer in 20 would find its set full while half of all places are free */
+    LOCALE_BYTES = 8,
+};
 
 /* What a fingerprint is of: without gaps, of which nobody knows what they hold. */
 struct asked {
