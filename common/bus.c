@@ -32,7 +32,7 @@ void __tsan_release(void *address);
 
 enum {
     ROUTER_QUEUE = 100000,     /* messages either way for one peer; see bus_send() for what then */
-    SUBSCRIPTION_MAX = 1024,   /* bytes of a subscription that a stranger sends us */
+    SUBSCRIPTION_MAX = 256,    /* bytes of a subscription that a stranger sends us */
     COPY_BELOW = 4096,         /* bytes below which copying costs less than passing ownership on */
     FLUSH_MS = 1000,           /* how long closing waits until replies and events have left */
     CONNECT_TIMEOUT_MS = 5000, /* tcp */
@@ -45,6 +45,10 @@ struct bus {
 
 struct bus_socket {
     void *zmq;
+    void *context;
+    enum bus_kind kind;
+    char *endpoint; /* where it is bound, or shall be; NULL: it connects */
+    unsigned mode;
     void *monitor; /* DEALER: tells of lost connections */
     uint64_t losses;
 };
@@ -133,8 +137,10 @@ static void configure(void *zmq, enum bus_kind kind)
         set_int(zmq, ZMQ_XPUB_VERBOSE, 1);
         set_int(zmq, ZMQ_SNDHWM, BUS_PUB_QUEUE);
         set_int(zmq, ZMQ_LINGER, FLUSH_MS);
-        /* Security: subscriptions come from strangers; a topic of ours is short. */
+        /* Security: subscriptions come from strangers; a topic of ours is short. Whichever call the library is in, it takes them in
+         * until none waits, which a flood puts off for ever; its thread brings them one by one, so that soon none does. */
         set_frame_limit(zmq, SUBSCRIPTION_MAX);
+        set_int(zmq, ZMQ_RCVHWM, 1);
         break;
     case BUS_SUB:
         set_int(zmq, ZMQ_RCVHWM, BUS_PUB_QUEUE);
@@ -151,6 +157,8 @@ static struct bus_socket *socket_new(struct bus *b, enum bus_kind kind, struct e
     struct bus_socket *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
+    s->context = b->context;
+    s->kind = kind;
     s->zmq = zmq_socket(b->context, zmq_kind(kind));
     if (!s->zmq) {
         (void)err_set(err, zmq_errno(), "cannot make a socket: %s", zmq_strerror(zmq_errno()));
@@ -170,6 +178,7 @@ void bus_close(struct bus_socket *s)
         (void)zmq_close(s->monitor);
     }
     (void)zmq_close(s->zmq); /* fails only for what is no socket */
+    free(s->endpoint);
     free(s);
 }
 
@@ -240,9 +249,10 @@ static int clear_stale_ipc(const char *path, struct err *err)
     return 0;
 }
 
-static int bind_ipc(struct bus_socket *s, const char *endpoint, unsigned mode, struct err *err)
+static int bind_ipc(struct bus_socket *s, struct err *err)
 {
-    const char *path = ipc_path(endpoint);
+    const char *path = ipc_path(s->endpoint);
+    unsigned mode = s->mode;
 
     int r = check_ipc_path(path, err);
     if (r < 0)
@@ -252,13 +262,23 @@ static int bind_ipc(struct bus_socket *s, const char *endpoint, unsigned mode, s
         return r;
     /* Security: the file must not be open to others between bind and chmod. */
     mode_t before = mode ? umask((mode_t)(~mode & 0777)) : 0;
-    r = zmq_bind(s->zmq, endpoint) < 0 ? zmq_errno() : 0;
+    r = zmq_bind(s->zmq, s->endpoint) < 0 ? zmq_errno() : 0;
     if (mode)
         (void)umask(before);
     if (r != 0)
-        return err_set(err, r, "cannot listen on %.180s: %s", endpoint, zmq_strerror(r));
+        return err_set(err, r, "cannot listen on %.180s: %s", s->endpoint, zmq_strerror(r));
     if (mode && chmod(path, (mode_t)mode) < 0)
         return err_set(err, errno, "cannot set the mode of %.200s", path);
+    return 0;
+}
+
+int bus_rebind(struct bus_socket *s, struct err *err)
+{
+    if (ipc_path(s->endpoint))
+        return bind_ipc(s, err);
+    if (zmq_bind(s->zmq, s->endpoint) < 0)
+        return err_set(err, zmq_errno(), "cannot listen on %.180s: %s", s->endpoint,
+                       zmq_strerror(zmq_errno()));
     return 0;
 }
 
@@ -269,13 +289,9 @@ int bus_bind(struct bus *b, enum bus_kind kind, const char *endpoint, unsigned m
     if (!s)
         return -ENOMEM;
 
-    int r = 0;
-    if (ipc_path(endpoint)) {
-        r = bind_ipc(s, endpoint, mode, err);
-    } else if (zmq_bind(s->zmq, endpoint) < 0) {
-        r = err_set(err, zmq_errno(), "cannot listen on %.180s: %s", endpoint,
-                    zmq_strerror(zmq_errno()));
-    }
+    s->mode = mode;
+    s->endpoint = strdup(endpoint);
+    int r = s->endpoint ? bus_rebind(s, err) : err_set(err, ENOMEM, "no memory for a socket");
     if (r < 0) {
         bus_close(s);
         return r;
@@ -307,6 +323,18 @@ int bus_connect(struct bus *b, enum bus_kind kind, const char *endpoint, struct 
         return r;
     }
     *ret = s;
+    return 0;
+}
+
+int bus_drop_peers(struct bus_socket *s)
+{
+    void *fresh = zmq_socket(s->context, zmq_kind(s->kind));
+    if (!fresh)
+        return -zmq_errno();
+    configure(fresh, s->kind);
+    set_int(s->zmq, ZMQ_LINGER, 0);
+    (void)zmq_close(s->zmq); /* as in bus_close() */
+    s->zmq = fresh;
     return 0;
 }
 

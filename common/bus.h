@@ -37,6 +37,10 @@ int bus_bind(struct bus *b, enum bus_kind kind, const char *endpoint, unsigned m
 int bus_connect(struct bus *b, enum bus_kind kind, const char *endpoint, struct bus_socket **ret,
                 struct err *err) must_check;
 void bus_close(struct bus_socket *s);
+/* Drops all connections of a bound socket, with all that it holds for them. The library gives the address free some time later: until
+ * bus_rebind() succeeds the socket may be used, to nobody. Peers reconnect by themselves. 0, or -errno and nothing was done. */
+int bus_drop_peers(struct bus_socket *s) must_check;
+int bus_rebind(struct bus_socket *s, struct err *err) must_check;
 /* How many connections this connecting socket has lost so far. A peer that was killed and restarted shows here even when
  * no send failed in between; what was sent before may be lost. */
 uint64_t bus_losses(struct bus_socket *s);

@@ -31,7 +31,8 @@ enum {
     HEARTBEAT_US = 1000 * 1000,
     CHECK_READERS_US = 5 * 1000 * 1000, /* a dead reader's slot keeps old pages from reuse */
     CHORE_S = 60 * 60,
-    COMMIT_US = 1000, /* mostly enough for one */
+    TELL_US = 60 * 1000 * 1000, /* between two lines about the same */
+    COMMIT_US = 1000,           /* mostly enough for one */
     STACK_BYTES = 1024 * 1024,
     CALLER_ARENA = 256 * 1024,
     BAR_WIDTH = 40,
@@ -299,6 +300,7 @@ struct loop {
     struct service *s;
     int signals;
     int64_t heartbeat_us, readers_us, chore_us, watchdog_us, watchdog_every_us; /* next due */
+    int64_t tell_us; /* of dropped subscribers, again */
     bool stop, drained;
 };
 
@@ -400,11 +402,14 @@ static void check_drained(struct loop *l)
     l->stop = l->drained || clock_us() >= s->drain_until_us;
 }
 
-/* Subscriptions are ZeroMQ's business: only they must not pile up. */
-static void ignore_subscriptions(struct service *s)
+static void take_subscriptions(struct loop *l)
 {
-    while (bus_receive(s->events, &s->message) != -EAGAIN)
-        ;
+    bool tell = false;
+
+    if (stream_take_subscriptions(l->s->publisher))
+        due(l->s->turn_us, &l->tell_us, TELL_US, &tell);
+    if (tell)
+        trace_log(TRACE_WARNING, "too many subscriptions, all subscribers were dropped", NULL);
 }
 
 static bool any_readable(const struct bus_item *items, size_t n)
@@ -447,7 +452,7 @@ static void run_loop(struct loop *l)
                 intake_turn(s, &s->admin);
             intake_end_turn(s);
             if (items[3].readable)
-                ignore_subscriptions(s);
+                take_subscriptions(l);
             if (items[4].readable)
                 begin_drain(l);
         }

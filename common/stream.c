@@ -24,6 +24,7 @@ enum {
     PREVIOUS_BYTES = 16, /* what `previous` takes at most, tag and all */
     BATCH_BYTES = STREAM_MAX_MESSAGE - PREVIOUS_BYTES,
     FIRST_SLOTS = 64, /* a power of two */
+    SUBSCRIPTIONS_A_TURN = 1000,
     BATCH_EVENTS = 1, /* field numbers of fokus.event.v1.EventBatch */
     BATCH_PREVIOUS = 2,
 };
@@ -39,6 +40,8 @@ struct topic {
 
 struct stream_publisher {
     struct bus_socket *xpub;
+    size_t subscribed; /* of STREAM_MAX_SUBSCRIBED */
+    bool dropped;      /* the subscribers, and the socket is to be opened anew */
     char *service;
     struct topic *
         *slots; /* open addressing by type; a power of two of them, at most half of them taken */
@@ -167,14 +170,35 @@ void stream_publisher_seed(struct stream_publisher *p, const char *type, uint64_
         t->previous = t->last = sequence;
 }
 
-/* A bounded number a time: whoever subscribes and leaves in a loop does not hold up the commits. */
-static void drop_subscriptions(struct stream_publisher *p)
+/* Each part may be a subscription: ZeroMQ takes them in wherever they stand. */
+static size_t cost_of(const struct bus_message *m)
+{
+    size_t cost = 0;
+
+    for (size_t i = 0; i < m->n_parts; i++)
+        if (m->parts[i].len > 0 && m->parts[i].data[0] == 1)
+            cost += STREAM_SUBSCRIPTION_COST + m->parts[i].len;
+    return cost;
+}
+
+bool stream_take_subscriptions(struct stream_publisher *p)
 {
     struct bus_message m = BUS_MESSAGE_INIT;
     int r = 0;
-    for (int i = 0; i < 1000 && (r == 0 || r == -EMSGSIZE); i++)
+
+    for (int i = 0; i < SUBSCRIPTIONS_A_TURN && r == 0; i++) {
         r = bus_receive(p->xpub, &m);
+        p->subscribed += r == 0 ? cost_of(&m) : 0;
+    }
     bus_release(&m);
+    /* A message of many parts was dropped with the subscriptions in it; no honest subscriber sends one. */
+    if (r == -EMSGSIZE)
+        p->subscribed = STREAM_MAX_SUBSCRIBED + 1;
+    if (p->subscribed <= STREAM_MAX_SUBSCRIBED || bus_drop_peers(p->xpub) < 0)
+        return false;
+    p->dropped = true;
+    p->subscribed = 0;
+    return true;
 }
 
 static void send_on(struct stream_publisher *p, const char *topic, struct buf *body)
@@ -229,7 +253,6 @@ static void batch_event(struct stream_publisher *p, struct topic *t,
 void stream_publish(struct stream_publisher *p, Fokus__Event__V1__Event *const *events,
                     size_t n_events)
 {
-    drop_subscriptions(p);
     p->n_touched = 0;
     for (size_t i = 0; i < n_events; i++) {
         if (events[i]->audience != FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC)
@@ -253,7 +276,8 @@ void stream_heartbeat(struct stream_publisher *p, const char *log_id, uint64_t l
     Fokus__Event__V1__Heartbeat beat = FOKUS__EVENT__V1__HEARTBEAT__INIT;
     struct buf body = BUF_INIT(1024);
 
-    drop_subscriptions(p);
+    if (p->dropped) /* if the address is not free yet, the next one tries again */
+        p->dropped = bus_rebind(p->xpub, NULL) < 0;
     beat.last_sequence = last_sequence;
     beat.log_id = (char *)log_id;
     uint8_t *to = buf_reserve(&body, fokus__event__v1__heartbeat__get_packed_size(&beat));

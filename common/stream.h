@@ -20,14 +20,23 @@
  * which the log fills. */
 enum { STREAM_MAX_MESSAGE = 64 * 1024 };
 
+/* What subscribers may ask for in all, since the socket was opened: bytes of topics, and so many for each topic. ZeroMQ keeps
+ * subscriptions in a tree that takes up to 32 bytes a byte, or 2 KiB a topic, without a bound of its own: this one keeps it below
+ * about 5 MB. Who leaves is not counted back, for that may be feigned. */
+enum { STREAM_MAX_SUBSCRIBED = 128 * 1024, STREAM_SUBSCRIPTION_COST = 64 };
+
 struct stream_publisher;
 
-/* Does not own the socket, but is the only one to read it: it throws the subscriptions away, which would pile up otherwise. */
+/* Does not own the socket, but is the only one to read it. */
 struct stream_publisher *stream_publisher_new(const char *service,
                                               struct bus_socket *xpub) must_check;
 void stream_publisher_free(struct stream_publisher *p);
 /* At start: a public event that is already in the log, so that `previous` is right from the first message on. */
 void stream_publisher_seed(struct stream_publisher *p, const char *type, uint64_t sequence);
+/* Security: takes the subscriptions that wait, a bounded number a time, and counts them: to be called when the socket is readable. Past
+ * STREAM_MAX_SUBSCRIBED all subscribers are dropped, which frees what they asked for; returns true then. The next heartbeat opens the
+ * socket anew: so a flood is taken in once a second at most. Honest subscribers reconnect by themselves, and the log has what they missed. */
+bool stream_take_subscriptions(struct stream_publisher *p);
 /* The events of one commit, in order; those not public are passed over. Never waits; a slow subscriber misses some and replays. */
 void stream_publish(struct stream_publisher *p, Fokus__Event__V1__Event *const *events,
                     size_t n_events);

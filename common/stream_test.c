@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ static struct {
     struct bus *bus;
     struct bus_socket *orders, *orders_end, *calls, *xpub;
     struct stream_publisher *publisher;
+    atomic_uint n_dropped; /* how often all subscribers were */
     pthread_t thread;
     char folder[64], call[128], events[128];
     const char *log_id;
@@ -145,9 +147,13 @@ static void *log_thread(void *arg)
     assert_non_null(t.publisher);
     bus_give(t.orders_end, &t); /* ready */
     while (goes_on) {
-        struct bus_item items[] = { { .socket = t.orders_end }, { .socket = t.calls } };
-        (void)!bus_poll(items, 2, -1);
+        struct bus_item items[] = { { .socket = t.orders_end },
+                                    { .socket = t.calls },
+                                    { .socket = t.xpub } };
+        (void)!bus_poll(items, ARRAY_LEN(items), -1);
         take_calls();
+        if (stream_take_subscriptions(t.publisher))
+            t.n_dropped++;
         struct order *o = bus_take(t.orders_end);
         if (!o)
             continue;
@@ -366,6 +372,56 @@ static void seeds_make_previous_right_from_the_first_message_on(void **state)
     bus_close(sub);
 }
 
+/* Only an event of after the drop is looked for, so it comes over a new connection. */
+static bool hears_an_event(struct bus_socket *sub)
+{
+    struct bus_message m = BUS_MESSAGE_INIT;
+    struct bus_item item = { .socket = sub };
+    bool heard = false;
+
+    append(APPEND, "A", 1);
+    order(HEARTBEAT, 0, NULL);
+    (void)!bus_poll(&item, 1, 20);
+    while (!heard && bus_receive(sub, &m) == 0)
+        heard = m.parts[0].len == strlen("mill.A.") &&
+                memcmp(m.parts[0].data, "mill.A.", strlen("mill.A.")) == 0;
+    bus_release(&m);
+    return heard;
+}
+
+static void who_subscribes_without_end_is_dropped_and_the_others_hear_on(void **state)
+{
+    (void)state;
+    struct bus_socket *hostile, *honest = subscriber("mill.");
+    struct err err = { "" };
+    char topic[201];
+
+    assert_int_equal(bus_connect(t.bus, BUS_SUB, t.events, &hostile, &err), 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        (void)snprintf(topic, sizeof(topic), "%0200u", i);
+        assert_int_equal(bus_subscribe(hostile, topic), 0);
+    }
+    for (int i = 0; i < 1000 && t.n_dropped == 0; i++) {
+        (void)!bus_poll(NULL, 0, 10);
+        order(HEARTBEAT, 0, NULL);
+    }
+    assert_true(t.n_dropped > 0);
+    bus_close(hostile);
+    bool heard = false;
+    for (int i = 0; i < 1000 && !heard; i++)
+        heard = hears_an_event(honest);
+    assert_true(heard);
+    bus_close(honest);
+}
+
+static void who_subscribes_little_but_often_is_not_dropped(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        bus_close(subscriber("mill.OrganisationRegistered."));
+    assert_int_equal(t.n_dropped, 0);
+}
+
 /* ---- following ---- */
 
 struct list {
@@ -571,6 +627,8 @@ int main(void)
         STREAM_TEST(an_event_larger_than_a_message_is_seen_as_a_gap),
         STREAM_TEST(many_types_have_a_topic_each),
         STREAM_TEST(seeds_make_previous_right_from_the_first_message_on),
+        STREAM_TEST(who_subscribes_without_end_is_dropped_and_the_others_hear_on),
+        STREAM_TEST(who_subscribes_little_but_often_is_not_dropped),
         STREAM_TEST(a_follower_without_a_bell_reads_to_the_end_over_many_pages),
         STREAM_TEST(only_the_types_asked_for_come),
         STREAM_TEST(what_is_published_rings_the_bell),
