@@ -23,6 +23,7 @@ enum {
     DEFAULT_LIMIT = 1000,
     RECORD_EVENTS = 6, /* field numbers of fokus.event.v1 */
     EVENT_SEQUENCE = 1,
+    EVENT_ID = 2,
     EVENT_TYPE = 3,
     EVENT_AUDIENCE = 10,
     PAGE_BYTES = 1024 * 1024,
@@ -84,9 +85,10 @@ static int splice_add(struct splice *to, struct slice counted)
     return 0;
 }
 
-/* What of a stored event decides who sees it. */
+/* What of a stored event decides who sees it, and what it is called. */
 struct glance {
     uint64_t sequence;
+    struct slice id;
     struct slice type;
     uint64_t audience;
 };
@@ -100,6 +102,8 @@ static int glance_at(struct slice event, struct glance *ret)
     while ((r = packed_take(&event, &field)) > 0) {
         if (field.number == EVENT_SEQUENCE)
             ret->sequence = field.value;
+        else if (field.number == EVENT_ID)
+            ret->id = packed_bytes(&field);
         else if (field.number == EVENT_TYPE)
             ret->type = packed_bytes(&field);
         else if (field.number == EVENT_AUDIENCE)
@@ -113,9 +117,12 @@ struct reading {
     const struct query_in *in;
     const ReadEventsRequest *req;
     struct splice found;
-    uint64_t next; /* the first sequence not dealt with */
+    uint64_t next, end;   /* the first sequence not dealt with; the one after the last */
+    struct slice last_id; /* of event next - 1 ... */
+    bool last_seen;       /* ... which the caller may see */
     size_t limit, searched_bytes;
-    bool full;
+    bool put_back; /* event from - 1 is not the one that the caller has read */
+    bool done;
 };
 
 static bool wanted_type(const ReadEventsRequest *req, struct slice type)
@@ -139,6 +146,27 @@ static bool may_see(const struct reading *r, const struct glance *event)
             caller_is_house(&r->in->caller));
 }
 
+/* Security: the id of an event tells when it happened. One that the caller may not see is called by a hash of its id. */
+static void hidden_id(struct slice id, char ret[ID_CHARS + 1])
+{
+    uint8_t hash[ID_BYTES];
+
+    crypto_generichash(hash, sizeof(hash), id.data, id.len, NULL,
+                       0); /* fails for bad lengths only */
+    id_make_custom(hash);
+    id_write(hash, ret);
+}
+
+/* By either name: a cursor may come from where more is seen, or less. */
+static bool is_called(struct slice id, const char *name)
+{
+    char hidden[ID_CHARS + 1];
+
+    hidden_id(id, hidden);
+    return strcmp(hidden, name) == 0 ||
+           (id.len == strlen(name) && memcmp(id.data, name, id.len) == 0);
+}
+
 enum { LINE_BYTES = 64, AHEAD_BYTES = 4096 };
 
 /* A log is longer than a processor's cache, and a glance touches few of its lines, in no pattern that the processor would
@@ -150,6 +178,17 @@ static void fetch_ahead(struct slice event)
 }
 
 /* `counted` is the event with its length before it, as an answer can carry it. */
+static int take_event(struct reading *r, struct slice counted)
+{
+    bool room = r->found.bytes + counted.len <= ANSWER_BYTES || r->found.n == 0;
+
+    if (r->found.n < r->limit && room)
+        return splice_add(&r->found, counted);
+    r->done = true;
+    return 0;
+}
+
+/* Each in turn: those before event next - 1 are passed over, that one is compared with what the caller holds it for. */
 static int read_event(struct reading *r, struct slice event_bytes, struct slice counted)
 {
     struct glance event;
@@ -157,20 +196,21 @@ static int read_event(struct reading *r, struct slice event_bytes, struct slice 
     fetch_ahead(event_bytes);
     if (glance_at(event_bytes, &event) < 0)
         return -EBADMSG;
-    if (event.sequence < r->next)
+    if (event.sequence + 1 < r->next)
         return 0;
-    r->searched_bytes += counted.len;
-    if (may_see(r, &event) && wanted_type(r->req, event.type)) {
-        bool room = r->found.bytes + counted.len <= ANSWER_BYTES || r->found.n == 0;
-        if (r->found.n >= r->limit || !room) {
-            r->full = true;
-            return 0;
-        }
-        int rc = splice_add(&r->found, counted);
-        if (rc < 0)
+    bool seen = may_see(r, &event);
+    if (event.sequence + 1 == r->next) {
+        r->put_back = *r->req->after_id && !is_called(event.id, r->req->after_id);
+    } else {
+        r->searched_bytes += counted.len;
+        int rc = seen && wanted_type(r->req, event.type) ? take_event(r, counted) : 0;
+        if (rc < 0 || r->done)
             return rc;
     }
     r->next = event.sequence + 1;
+    r->last_id = event.id;
+    r->last_seen = seen;
+    r->done = r->put_back || r->next == r->end;
     return 0;
 }
 
@@ -180,7 +220,7 @@ static int read_record(struct reading *r, struct slice record)
     struct packed_field field;
     int rc = 0;
 
-    while (rc == 0 && !r->full && p < end) {
+    while (rc == 0 && !r->done && p < end) {
         if (!packed_tag(&p, end, &field))
             return -EBADMSG;
         const uint8_t *counted = p;
@@ -192,7 +232,7 @@ static int read_record(struct reading *r, struct slice record)
     }
     /* The next call goes on in the middle of a record as well as at its start. */
     if (r->searched_bytes > SEARCH_BYTES)
-        r->full = true;
+        r->done = true;
     return rc;
 }
 
@@ -203,42 +243,78 @@ static int read_records_from(struct reading *r, uint64_t number)
     int rc = 0;
 
     for (scan_from(&scan, r->in->state, &log_tables_log, key_u64(&from, number), NULL);
-         rc == 0 && !r->full && scan_next(&scan);)
+         rc == 0 && !r->done && scan_next(&scan);)
         rc = read_record(r, scan.value);
     int end = scan_end(&scan);
     return rc < 0 ? rc : end;
 }
 
+/* From event next - 1 on, whose id is looked at. Nothing trims logs yet; where that event is trimmed away, nobody can tell which it was. */
+static int read_log(struct reading *r)
+{
+    uint64_t first = r->next > 1 ? r->next - 1 : 1, number;
+
+    if (first >= r->end)
+        return 0; /* there are no events yet */
+    if (log_find_event(r->in->state, first, &number) != LOG_OK)
+        return -EBADMSG;
+    return read_records_from(r, number);
+}
+
+static char *after_id(const struct reading *r)
+{
+    char hidden[ID_CHARS + 1];
+
+    if (r->last_id.len == 0)
+        return text(r->in, "");
+    if (r->last_seen)
+        return arena_strndup(r->in->arena, (const char *)r->last_id.data, r->last_id.len);
+    hidden_id(r->last_id, hidden);
+    return text(r->in, hidden);
+}
+
+static int refuse_put_back(uint64_t from, struct status *status)
+{
+    unsigned long long before = from - 1;
+
+    (void)status_refuse(status, CODE_FAILED_PRECONDITION,
+                        "The log was put back by a restore: event %llu is no longer the one that "
+                        "was read, and others before it may be gone as well. Read again after an "
+                        "event that the log still holds, or from 1.",
+                        before);
+    return status_violation(status, "after_id", "is not the id of event %llu", before);
+}
+
 int runtime_read_events(const struct query_in *in, const ReadEventsRequest *req,
                         ReadEventsResponse *res, struct status *status)
 {
-    (void)status; /* whatever is asked for, there is an answer */
+    uint64_t from = req->from ? req->from : 1;
     struct reading r = {
         .in = in,
         .req = req,
         .found = { .arena = in->arena },
-        .next = req->from ? req->from : 1,
         .limit = req->limit ? req->limit : DEFAULT_LIMIT,
     };
     struct log_head head;
-    uint64_t number;
 
+    if (from == 1 && *req->after_id)
+        return status_violation(status, "after_id", "must be empty: nothing comes before event 1");
     if (log_head(in->state, &head) != LOG_OK)
         return -EIO;
-    /* Past the end there is nothing; a reader of another history sees it by the log id. */
-    if (r.next > head.next_sequence)
-        r.next = head.next_sequence;
+    /* Past the end there is nothing; a reader of another history sees it by the log id, or by after_id. */
+    r.end = head.next_sequence;
+    r.next = from < r.end ? from : r.end;
+    r.put_back = *req->after_id && from > r.end;
+    int rc = r.put_back ? 0 : read_log(&r);
+    if (rc < 0)
+        return rc;
+    if (r.put_back)
+        return refuse_put_back(from, status);
     res->last_sequence = head.next_sequence - 1;
     res->log_id = text(in, head.log_id);
-    if (!res->log_id)
+    res->after_id = after_id(&r);
+    if (!res->log_id || !res->after_id)
         return -ENOMEM;
-    if (r.next < head.next_sequence) {
-        if (log_find_event(in->state, r.next, &number) != LOG_OK)
-            return -EBADMSG;
-        int rc = read_records_from(&r, number);
-        if (rc < 0)
-            return rc;
-    }
     res->next = r.next;
     *in->pieces =
         (struct wire_pieces) { .counted = r.found.counted, .n = r.found.n, .bytes = r.found.bytes };

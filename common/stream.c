@@ -306,7 +306,7 @@ struct stream_follower {
     char **types;
     size_t n_types;
     struct arena *page;
-    uint64_t next;  /* first sequence not dealt with */
+    struct stream_cursor cursor;
     uint64_t heard; /* the log's last sequence as last heard of */
     char *log_id;   /* NULL until the first answer */
     bool behind;    /* something rang: read on */
@@ -367,10 +367,12 @@ int stream_follower_new(struct bus *bus, const struct stream_follow_config *conf
     if (!f)
         return -ENOMEM;
     *f = (struct stream_follower) {
-        .next = config->from ? config->from : 1,
+        .cursor = config->from,
         .page = arena_new(PAGE_ARENA_BYTES),
         .behind = true,
     };
+    if (f->cursor.next == 0)
+        f->cursor.next = 1;
     int r = copy_types(f, config->types);
     if (r == 0 && (!f->page || asprintf(&f->heartbeat_topic, "%s.heartbeat.", config->service) < 0))
         r = -ENOMEM;
@@ -410,14 +412,14 @@ void stream_follower_free(struct stream_follower *f)
     free(f);
 }
 
-uint64_t stream_follower_next(const struct stream_follower *f)
+const struct stream_cursor *stream_follower_cursor(const struct stream_follower *f)
 {
-    return f->next;
+    return &f->cursor;
 }
 
 bool stream_follower_caught_up(const struct stream_follower *f)
 {
-    return !f->behind && f->next > f->heard;
+    return !f->behind && f->cursor.next > f->heard;
 }
 
 /* Is it still the log that the cursor belongs to? */
@@ -431,11 +433,11 @@ static int check_history(struct stream_follower *f, const char *log_id, uint64_t
     }
     if (strcmp(f->log_id, log_id) != 0)
         return err_set(err, ECANCELED, "another log has taken this one's place: start over from 1");
-    if (f->next > last_sequence + 1)
+    if (f->cursor.next > last_sequence + 1)
         return err_set(err, ECANCELED,
                        "the log ends at %llu, before %llu which is wanted next: it was restored "
                        "from a backup, or the cursor is another log's",
-                       (unsigned long long)last_sequence, (unsigned long long)f->next);
+                       (unsigned long long)last_sequence, (unsigned long long)f->cursor.next);
     f->heard = last_sequence;
     return 0;
 }
@@ -449,7 +451,8 @@ static int read_page(struct stream_follower *f, Fokus__Runtime__V1__ReadEventsRe
     struct slice body;
 
     arena_reset(f->page);
-    request.from = f->next;
+    request.from = f->cursor.next;
+    request.after_id = f->cursor.after_id;
     request.types = f->types;
     request.n_types = f->n_types;
     request.limit = PAGE_EVENTS;
@@ -467,6 +470,8 @@ static int read_page(struct stream_follower *f, Fokus__Runtime__V1__ReadEventsRe
                      f->page, &reply);
     if (reply.code == CODE_UNAVAILABLE || reply.code == CODE_DEADLINE_EXCEEDED)
         return err_set(err, EHOSTUNREACH, "%s", reply.message);
+    if (reply.code == CODE_FAILED_PRECONDITION) /* of after_id */
+        return err_set(err, ECANCELED, "%s", reply.message);
     if (reply.code != CODE_OK)
         return err_set(err, EPROTO, "%s: %s", code_name(reply.code), reply.message);
     *ret = fokus__runtime__v1__read_events_response__unpack(arena_pb(f->page), reply.body.len,
@@ -474,6 +479,13 @@ static int read_page(struct stream_follower *f, Fokus__Runtime__V1__ReadEventsRe
     if (!*ret)
         return err_set(err, EPROTO, "the answer to ReadEvents is not one");
     return 0;
+}
+
+static void move_to(struct stream_follower *f, uint64_t next, const char *after_id)
+{
+    f->cursor.next = next;
+    /* Fits: it is a UUID, or nobody's and will be refused. */
+    (void)snprintf(f->cursor.after_id, sizeof(f->cursor.after_id), "%s", after_id);
 }
 
 /* Delivers one page. Returns how many events it held; the cursor stands behind each before the next is delivered. */
@@ -484,18 +496,19 @@ static int deliver_page(struct stream_follower *f,
     int n = 0;
     for (size_t i = 0; i < page->n_events; i++) {
         const Fokus__Event__V1__Event *event = page->events[i];
-        if (event->sequence < f->next || event->sequence > page->last_sequence)
+        if (event->sequence < f->cursor.next || event->sequence > page->last_sequence)
             return err_set(err, EPROTO, "event %llu came out of order",
                            (unsigned long long)event->sequence);
         if (!each(arg, event))
             return -ESHUTDOWN;
-        f->next = event->sequence + 1;
+        move_to(f, event->sequence + 1, event->id);
         n++;
     }
-    if (page->next < f->next || (page->next == f->next && n == 0 && f->next <= page->last_sequence))
+    if (page->next < f->cursor.next ||
+        (page->next == f->cursor.next && n == 0 && f->cursor.next <= page->last_sequence))
         return err_set(err, EPROTO, "ReadEvents does not go on past %llu",
-                       (unsigned long long)f->next);
-    f->next = page->next;
+                       (unsigned long long)f->cursor.next);
+    move_to(f, page->next, page->after_id);
     return n;
 }
 
@@ -519,8 +532,8 @@ static int read_on(struct stream_follower *f, stream_each *each, void *arg, stru
         if (r < 0)
             return r;
         total = total > INT_MAX - r ? INT_MAX : total + r;
-    } while (f->next <= until);
-    f->behind = f->next <= f->heard;
+    } while (f->cursor.next <= until);
+    f->behind = f->cursor.next <= f->heard;
     return total;
 }
 

@@ -3,7 +3,7 @@
  * Publishing: two frames, topic "directory.OrganisationRegistered." and a packed fokus.event.v1.EventBatch; once a second
  * "directory.heartbeat." and a packed Heartbeat. Only committed events are published, and only public ones leave on the events socket.
  *
- * Following: the stream is a doorbell, the log the truth. A follower keeps a cursor (the last sequence it has dealt with), reads on
+ * Following: the stream is a doorbell, the log the truth. A follower keeps a cursor (which event it has dealt with last), reads on
  * with ReadEvents whenever the bell rings or a heartbeat shows a later sequence, and so gets each event in order, once. */
 #pragma once
 #include <stdbool.h>
@@ -11,6 +11,7 @@
 
 #include "common/bus.h"
 #include "common/client.h"
+#include "common/id.h"
 #include "common/status.h"
 #include "fokus/event/v1/event.pb-c.h"
 
@@ -46,12 +47,19 @@ void stream_heartbeat(struct stream_publisher *p, const char *log_id, uint64_t l
 
 struct stream_follower;
 
+/* Up to where a log was read: what a follower stores, in the transaction of what the events caused. One that was stored without an id
+ * counts as well, but does not show that the log was put back. */
+struct stream_cursor {
+    uint64_t next;               /* first sequence wanted; 0 is the same as 1 */
+    char after_id[ID_CHARS + 1]; /* ReadEvents' name for the event before it, "" for none known */
+};
+
 struct stream_follow_config {
     const char *service;
     const char *call_endpoint;   /* where ReadEvents is asked: the call or the admin socket */
     const char *events_endpoint; /* the doorbell; NULL: read to the end once, then stop */
-    uint64_t from;               /* first sequence wanted, 1 for all */
-    const char *const *types;    /* NULL-terminated, or NULL for all */
+    struct stream_cursor from;
+    const char *const *types; /* NULL-terminated, or NULL for all */
 };
 
 /* Returns whether to go on; false stops the follower before the next event. */
@@ -61,10 +69,11 @@ int stream_follower_new(struct bus *bus, const struct stream_follow_config *conf
                         struct stream_follower **ret, struct err *err) must_check;
 void stream_follower_free(struct stream_follower *f);
 /* Waits up to `timeout_ms` for the bell and delivers all that is new. Returns how many events, 0 at the timeout, -ESHUTDOWN when `each`
- * said stop, -ECANCELED when the log id changed (another history: start over), -EHOSTUNREACH when the service cannot be read. */
+ * said stop, -ECANCELED when it is another history (another log, or one put back by a restore): what was read is void from an unknown event on, so that
+ * whoever follows starts over from 1, or stops and says so, -EHOSTUNREACH when the service cannot be read. */
 int stream_follower_turn(struct stream_follower *f, int timeout_ms, stream_each *each, void *arg,
                          struct err *err) must_check;
-/* The next sequence it will ask for: what a durable cursor stores. */
-uint64_t stream_follower_next(const struct stream_follower *f);
+/* Behind the last event that was delivered and, after a turn, behind those that were not wanted. */
+const struct stream_cursor *stream_follower_cursor(const struct stream_follower *f);
 /* True once everything up to the log's end as last heard of was delivered. */
 bool stream_follower_caught_up(const struct stream_follower *f);

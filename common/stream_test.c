@@ -44,6 +44,7 @@ static struct {
     const char *log_id;
     Fokus__Event__V1__Event *log[MAX_EVENTS];
     size_t n_log;
+    unsigned made; /* events, for their ids */
 } t;
 
 static bool wanted(const Fokus__Runtime__V1__ReadEventsRequest *r, const char *type)
@@ -52,6 +53,13 @@ static bool wanted(const Fokus__Runtime__V1__ReadEventsRequest *r, const char *t
         if (strcmp(r->types[i], type) == 0)
             return true;
     return r->n_types == 0;
+}
+
+/* As the runtime's: the event before `from` is the one that the reader has read. */
+static bool holds(const Fokus__Runtime__V1__ReadEventsRequest *r)
+{
+    return !*r->after_id ||
+           (r->from - 2 < t.n_log && strcmp(t.log[r->from - 2]->id, r->after_id) == 0);
 }
 
 /* Answers with at most PAGE events, as a service whose answers are bounded. */
@@ -71,11 +79,19 @@ static void answer_read(const struct slice peer, const Fokus__Wire__V1__Call *ca
             events[response.n_events++] = t.log[at];
     response.events = events;
     response.next = at + 1;
+    if (at > 0 && at <= t.n_log)
+        response.after_id = t.log[at - 1]->id;
     response.last_sequence = t.n_log;
     response.log_id = (char *)t.log_id;
-    fokus__runtime__v1__read_events_request__free_unpacked(request, NULL);
 
     Fokus__Wire__V1__ReplyHeader header = FOKUS__WIRE__V1__REPLY_HEADER__INIT;
+    if (!holds(request)) {
+        header.status = CODE_FAILED_PRECONDITION;
+        header.message = (char *)"The log was put back.";
+        response =
+            (Fokus__Runtime__V1__ReadEventsResponse)FOKUS__RUNTIME__V1__READ_EVENTS_RESPONSE__INIT;
+    }
+    fokus__runtime__v1__read_events_request__free_unpacked(request, NULL);
     Fokus__Wire__V1__Reply reply = FOKUS__WIRE__V1__REPLY__INIT;
     Fokus__Wire__V1__Reply *list[] = { &reply };
     Fokus__Wire__V1__Replies replies = FOKUS__WIRE__V1__REPLIES__INIT;
@@ -224,6 +240,7 @@ static void append(enum verb verb, const char *types, size_t data_bytes)
         fokus__event__v1__event__init(e);
         char type[2] = { types[i] >= 'a' ? (char)(types[i] - 32) : types[i], '\0' };
         e->type = strdup(type);
+        assert_true(asprintf(&e->id, "018f0000-0000-7000-8000-%012u", ++t.made) == ID_CHARS);
         e->audience = types[i] >= 'a' ? FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_INTERNAL
                                       : FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_PUBLIC;
         e->data.len = data_bytes;
@@ -438,7 +455,8 @@ static bool collect(void *arg, const Fokus__Event__V1__Event *e)
     return true;
 }
 
-static struct stream_follower *follower(uint64_t from, const char *const *types, bool bell)
+static struct stream_follower *follower_from(struct stream_cursor from, const char *const *types,
+                                             bool bell)
 {
     struct stream_follower *f;
     struct err err = { "" };
@@ -454,6 +472,11 @@ static struct stream_follower *follower(uint64_t from, const char *const *types,
     if (r < 0)
         fail_msg("%s", err.text);
     return f;
+}
+
+static struct stream_follower *follower(uint64_t from, const char *const *types, bool bell)
+{
+    return follower_from((struct stream_cursor) { .next = from }, types, bell);
 }
 
 /* Turns until `n` events came. */
@@ -485,7 +508,7 @@ static void a_follower_without_a_bell_reads_to_the_end_over_many_pages(void **st
     assert_false(stream_follower_caught_up(f));
     assert_int_equal(stream_follower_turn(f, 0, collect, &l, &err), 63);
     assert_true(stream_follower_caught_up(f));
-    assert_int_equal(stream_follower_next(f), 101);
+    assert_int_equal(stream_follower_cursor(f)->next, 101);
     in_order_from(&l, 38);
     assert_int_equal(stream_follower_turn(f, 0, collect, &l, &err), 0);
     stream_follower_free(f);
@@ -500,7 +523,7 @@ static void only_the_types_asked_for_come(void **state)
     turn_until(f, &l, 11);
     assert_int_equal(l.sequences[0], 4);
     assert_int_equal(l.sequences[10], 23);
-    assert_int_equal(stream_follower_next(f), 24);
+    assert_int_equal(stream_follower_cursor(f)->next, 24);
     append(APPEND, "AAAB", 10);
     turn_until(f, &l, 12);
     assert_int_equal(l.sequences[11], 27);
@@ -550,11 +573,12 @@ static void whoever_takes_the_events_may_stop_and_go_on_elsewhere(void **state)
     struct stream_follower *f = follower(1, NULL, false);
     assert_int_equal(stream_follower_turn(f, 0, collect, &l, &err), -ESHUTDOWN);
     assert_int_equal(l.n, 5);
-    uint64_t cursor = stream_follower_next(f);
-    assert_int_equal(cursor, 6);
+    struct stream_cursor cursor = *stream_follower_cursor(f);
+    assert_int_equal(cursor.next, 6);
+    assert_string_equal(cursor.after_id, "018f0000-0000-7000-8000-000000000005");
     stream_follower_free(f);
     l.stop_at = 0;
-    f = follower(cursor, NULL, false);
+    f = follower_from(cursor, NULL, false);
     assert_int_equal(stream_follower_turn(f, 0, collect, &l, &err), 5);
     in_order_from(&l, 1);
     stream_follower_free(f);
@@ -594,7 +618,41 @@ static void a_log_that_went_back_is_another_history(void **state)
         r = stream_follower_turn(f, 20, collect, &l, &err);
     }
     assert_int_equal(r, -ECANCELED);
+    assert_string_equal(err.text, "The log was put back.");
+    stream_follower_free(f);
+    f = follower(4, NULL, false); /* a cursor without an id */
+    assert_int_equal(stream_follower_turn(f, 0, collect, &l, &err), -ECANCELED);
     assert_non_null(strstr(err.text, "the log ends at 1"));
+    stream_follower_free(f);
+}
+
+static void a_log_that_went_back_and_on_is_another_history(void **state)
+{
+    (void)state;
+    struct list l = { 0 };
+    struct err err = { "" };
+    append(APPEND, "AABB", 10);
+    struct stream_follower *f = follower(1, (const char *const[]) { "A", NULL }, true);
+    turn_until(f, &l, 2);
+    struct stream_cursor cursor = *stream_follower_cursor(f);
+    assert_int_equal(cursor.next, 5); /* behind events that it never got */
+    order(FORGET, 2, NULL);
+    append(APPEND_SILENTLY, "AAAA", 10);
+    int r = 0;
+    for (int i = 0; i < 100 && r == 0; i++) {
+        order(HEARTBEAT, 0, NULL);
+        r = stream_follower_turn(f, 20, collect, &l, &err);
+    }
+    assert_int_equal(r, -ECANCELED);
+    assert_string_equal(err.text, "The log was put back.");
+    stream_follower_free(f);
+    f = follower_from(cursor, NULL, false);
+    assert_int_equal(stream_follower_turn(f, 0, collect, &l, &err), -ECANCELED);
+    assert_int_equal(l.n, 2);
+    stream_follower_free(f);
+    cursor.after_id[0] = '\0'; /* as it was stored before there were ids */
+    f = follower_from(cursor, NULL, false);
+    assert_int_equal(stream_follower_turn(f, 0, collect, &l, &err), 2);
     stream_follower_free(f);
 }
 
@@ -604,13 +662,12 @@ static void a_service_that_is_not_there_is_told(void **state)
     struct list l = { 0 };
     struct err err = { "" };
     struct stream_follower *f;
-    assert_int_equal(
-        stream_follower_new(
-            t.bus,
-            &(struct stream_follow_config) {
-                .service = "mill", .call_endpoint = "ipc:///tmp/nobody-listens-here", .from = 1 },
-            &f, &err),
-        0);
+    assert_int_equal(stream_follower_new(
+                         t.bus,
+                         &(struct stream_follow_config) {
+                             .service = "mill", .call_endpoint = "ipc:///tmp/nobody-listens-here" },
+                         &f, &err),
+                     0);
     assert_int_equal(stream_follower_turn(f, 0, collect, &l, &err), -EHOSTUNREACH);
     assert_non_null(strstr(err.text, "mill"));
     stream_follower_free(f);
@@ -636,6 +693,7 @@ int main(void)
         STREAM_TEST(whoever_takes_the_events_may_stop_and_go_on_elsewhere),
         STREAM_TEST(another_log_is_another_history),
         STREAM_TEST(a_log_that_went_back_is_another_history),
+        STREAM_TEST(a_log_that_went_back_and_on_is_another_history),
         STREAM_TEST(a_service_that_is_not_there_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,7 +127,7 @@ class Porter:
     def happened(self, audience, subject):
         """An event; those for the gateway ring the bell at once, as the runtime does it."""
         with self.lock:
-            self.events.append(self.event.Event(sequence=len(self.events) + 1, audience=audience, subject=subject))
+            self.events.append(self.event.Event(sequence=len(self.events) + 1, id=str(uuid.uuid4()), audience=audience, subject=subject))
         if audience == GATEWAY:
             self.bell.set()
 
@@ -230,10 +230,14 @@ class Porter:
         request = self.runtime.ReadEventsRequest.FromString(call.body)
         house = call.header.caller.id == "@gateway"
         first = max(getattr(request, "from"), 1)
+        if request.after_id and (first > len(self.events) + 1 or self.events[first - 2].id != request.after_id):
+            reply.header.status, reply.header.message = 9, "The log was put back."
+            return self.runtime.ReadEventsResponse()
         events = self.events[first - 1:][:request.limit or 1000]
         following = events[-1].sequence + 1 if events else min(first, len(self.events) + 1)
         return self.runtime.ReadEventsResponse(events=[e for e in events if e.audience == PUBLIC or (house and e.audience == GATEWAY)], next=following,
-                                               last_sequence=len(self.events), log_id=self.log_id)
+                                               last_sequence=len(self.events), log_id=self.log_id,
+                                               after_id=self.events[following - 2].id if following > 1 else "")
 
     def ResolveCaller(self, call, reply):
         assert call.header.caller.id == "@gateway"

@@ -217,7 +217,7 @@ static int events_of(struct ctl *ctl, struct remote *r, uint64_t from, const cha
                                      .service = r->name,
                                      .call_endpoint = r->endpoint,
                                      .events_endpoint = for_ever ? bell : NULL,
-                                     .from = from,
+                                     .from = { .next = from },
                                      .types = types,
                                  },
                                  &f, &err);

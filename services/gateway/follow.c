@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/id.h"
 #include "common/name.h"
 #include "common/trace.h"
 #include "fokus/runtime/v1/runtime.pb-c.h"
@@ -30,6 +31,7 @@ struct follower {
     struct arena *arena;
     char log_id[LOG_ID_MAX + 1]; /* "" until it follows */
     uint64_t next, heard;        /* the first sequence not dealt with; the last one heard of */
+    char after_id[ID_CHARS + 1]; /* ReadEvents' name for the event before `next` */
     uint64_t asked_heard;        /* `heard` when the question was put */
     uint64_t question;           /* number of the call that is out, or 0 */
     bool doubt;                  /* something does not fit: ask */
@@ -79,16 +81,27 @@ void follower_free(struct follower *f)
 /* Whatever was known may be wrong: it begins anew at the log's end. */
 static void start_over(struct follower *f)
 {
+    trace_log(TRACE_WARNING,
+              "a log that is followed is another one now: who is known is asked again", "service",
+              f->service, NULL);
     f->log_id[0] = '\0';
+    f->after_id[0] = '\0';
     f->next = f->heard = 0;
     f->heard_at_ms = 0;
     f->config.restarted(f->config.arg);
 }
 
+static void move_on(struct follower *f, const Fokus__Runtime__V1__ReadEventsResponse *page)
+{
+    f->next = page->next;
+    /* Fits: it is a UUID, or nobody's and will be refused. */
+    (void)snprintf(f->after_id, sizeof(f->after_id), "%s", page->after_id);
+}
+
 static void begin(struct follower *f, const Fokus__Runtime__V1__ReadEventsResponse *page)
 {
     (void)snprintf(f->log_id, sizeof(f->log_id), "%s", page->log_id); /* its length was looked at */
-    f->next = page->last_sequence + 1;
+    move_on(f, page);
     f->heard = page->last_sequence;
     f->heard_at_ms = f->asked_at_ms;
     f->config.restarted(f->config.arg);
@@ -106,16 +119,13 @@ static void take_page(struct follower *f, const Fokus__Runtime__V1__ReadEventsRe
     /* A log that ends before what was heard of it was put back to an earlier day. */
     if (strcmp(f->log_id, page->log_id) != 0 || page->last_sequence < f->asked_heard ||
         page->next < f->next) {
-        trace_log(TRACE_WARNING,
-                  "a log that is followed is another one now: who is known is asked again",
-                  "service", f->service, NULL);
         start_over(f);
         return;
     }
     for (size_t i = 0; i < page->n_events; i++)
         if (page->events[i]->audience == FOKUS__EVENT__V1__AUDIENCE__AUDIENCE_GATEWAY)
             f->config.event(f->config.arg, page->events[i]->subject);
-    f->next = page->next;
+    move_on(f, page);
     f->heard_at_ms = f->asked_at_ms;
     if (f->heard < page->last_sequence)
         f->heard = page->last_sequence;
@@ -130,10 +140,14 @@ static void answered(void *arg, const struct client_reply *reply)
     if (reply->code == CODE_OK)
         page = fokus__runtime__v1__read_events_response__unpack(arena_pb(f->arena), reply->body.len,
                                                                 reply->body.data);
-    if (page)
+    if (page) {
         take_page(f, page);
-    else
+    } else if (reply->code == CODE_FAILED_PRECONDITION) { /* of after_id */
+        f->doubt = false;
+        start_over(f);
+    } else {
         f->ask_not_before_ms = f->now_ms + AGAIN_MS;
+    }
     arena_reset(f->arena);
 }
 
@@ -190,10 +204,11 @@ static void ask(struct follower *f)
     struct client_call call = { .method = "fokus.runtime.v1.RuntimeService/ReadEvents",
                                 .timeout_ms = ASK_TIMEOUT_MS,
                                 .query = true };
-    uint8_t body[64]; /* two numbers */
+    uint8_t body[64]; /* two numbers and an id */
 
-    request.from = f->next;
-    request.limit = f->log_id[0] ? PAGE_EVENTS : 1;
+    request.from = f->log_id[0] ? f->next : UINT64_MAX; /* which is past its end */
+    request.after_id = f->after_id;
+    request.limit = PAGE_EVENTS;
     call.body.len = fokus__runtime__v1__read_events_request__pack(&request, body);
     call.body.data = body;
     f->config.sign(f->config.arg, &call);

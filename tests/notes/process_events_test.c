@@ -197,6 +197,53 @@ static void read_events_shows_each_what_he_may_see(void **state)
     assert_int_equal(r->next, 5);
 }
 
+static void refused(struct process *p, struct bus_socket *s, const ReadEventsRequest *request,
+                    enum code code)
+{
+    struct reply r = call(p, s, RUNTIME "ReadEvents", request);
+
+    assert_int_equal(r.header->status, code);
+    assert_int_equal(r.header->n_violations, 1);
+    assert_string_equal(r.header->violations[0]->field, "after_id");
+}
+
+static void read_events_goes_on_only_in_the_log_that_was_read(void **state)
+{
+    struct process *p = *state;
+    ReadEventsRequest read = READ_EVENTS_REQUEST_INIT;
+    ReviseNoteRequest revise = REVISE_NOTE_REQUEST_INIT;
+
+    assert_string_equal(read_events(p, p->call, &read)->after_id, "");
+    (void)call(p, p->call, NOTES "AddNote", note(p, "one"));
+    revise.slug = "one";
+    revise.text = "for partners only";
+    assert_int_equal(call(p, p->admin, NOTES "ReviseNote", &revise).header->status, CODE_OK);
+    const ReadEventsResponse *all = read_events(p, p->admin, &read);
+    char *one = all->events[0]->id, *two = all->events[1]->id;
+    assert_string_equal(all->after_id, two);
+
+    const ReadEventsResponse *r = read_events(p, p->call, &read);
+    assert_int_equal(r->next, 3);
+    assert_string_not_equal(r->after_id, two); /* which tells when it happened */
+    read.from = 3;
+    for (int i = 0; i < 2; i++) {
+        read.after_id = i ? two : r->after_id; /* wherever the cursor comes from */
+        assert_string_equal(read_events(p, p->call, &read)->after_id, r->after_id);
+        assert_string_equal(read_events(p, p->admin, &read)->after_id, two);
+    }
+    read.from = 2;
+    refused(p, p->call, &read, CODE_FAILED_PRECONDITION);
+    read.after_id = one;
+    assert_int_equal(read_events(p, p->admin, &read)->n_events, 1);
+    assert_int_equal(read_events(p, p->call, &read)->next, 3);
+    read.from = 3;
+    refused(p, p->call, &read, CODE_FAILED_PRECONDITION);
+    read.from = 4; /* past the end */
+    refused(p, p->call, &read, CODE_FAILED_PRECONDITION);
+    read.from = 1;
+    refused(p, p->call, &read, CODE_INVALID_ARGUMENT);
+}
+
 static void read_events_goes_on_in_the_middle_of_a_large_record(void **state)
 {
     struct process *p = *state;
@@ -214,6 +261,7 @@ static void read_events_goes_on_in_the_middle_of_a_large_record(void **state)
         for (size_t i = 0; i < r->n_events; i++)
             assert_int_equal(r->events[i]->sequence, expected++);
         read.from = r->next;
+        read.after_id = r->after_id;
     }
     assert_int_equal(expected, 1201);
     assert_in_range(answers, 11, 14); /* about 1 MiB each */
@@ -244,6 +292,7 @@ int main(void)
         PROCESS(a_heartbeat_tells_the_logs_end),
         PROCESS(events_of_many_callers_wait_for_nobody),
         PROCESS(read_events_shows_each_what_he_may_see),
+        PROCESS(read_events_goes_on_only_in_the_log_that_was_read),
         PROCESS(read_events_goes_on_in_the_middle_of_a_large_record),
         PROCESS(records_leave_as_they_are_stored),
     };
