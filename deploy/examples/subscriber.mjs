@@ -1,4 +1,5 @@
-// Follows a service's public events over ZeroMQ: each event in order, once, also after a crash. See README.md, "A partner".
+// Follows a service's public events over ZeroMQ: each event in order, once, also after a crash; ends when the log was put back to before what
+// it has read. See README.md, "A partner".
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { Dealer, Subscriber } from "zeromq";
@@ -15,16 +16,18 @@ bell.subscribe(service + "."); // subscribe first, then read: nothing falls betw
 if (!existsSync(journal)) writeFileSync(journal, "");
 const whole = readFileSync(journal).subarray(0, readFileSync(journal).lastIndexOf("\n") + 1);
 truncateSync(journal, whole.length);
-let done = BigInt(whole.toString().trimEnd().split("\n").at(-1).split(" ")[0] || 0);
+let [done, afterId] = whole.toString().trimEnd().split("\n").at(-1).split(" ");
+done = BigInt(done);
 
 async function readEvents(first) {
-  const body = toBinary(ReadEventsRequestSchema, create(ReadEventsRequestSchema, { from: first }));
+  const body = toBinary(ReadEventsRequestSchema, create(ReadEventsRequestSchema, { from: first, afterId }));
   const header = { method: "fokus.runtime.v1.RuntimeService/ReadEvents", callId: first };
   await log.send(toBinary(CallsSchema, create(CallsSchema, { calls: [{ header, body }] })));
   for (;;) {
     const frame = await log.receive().catch(() => null); // no answer while the service restarts: the caller asks again
     if (!frame) return null;
-    const reply = fromBinary(RepliesSchema, frame[0]).replies.find((r) => r.header.callId === first && r.header.status === 0);
+    const reply = fromBinary(RepliesSchema, frame[0]).replies.find((r) => r.header.callId === first && [0, 3, 9].includes(r.header.status));
+    if (reply?.header.status) throw new Error(`${journal}: ${reply.header.message}`); // the cursor is not, or no longer, this log's
     if (reply) return fromBinary(ReadEventsResponseSchema, reply.body);
   }
 }
@@ -33,11 +36,11 @@ let last = done + 1n, reading = false; // the log's last sequence, as far as we 
 async function readOn() {
   if (reading) return;
   reading = true;
-  while (last > done) {
+  while (last !== done) {
     const page = await readEvents(done + 1n);
     if (!page) continue;
-    for (const event of page.events) appendFileSync(journal, `${event.sequence} ${event.type} ${event.subject}\n`); // your own work goes here
-    done = page.next - 1n, last = page.lastSequence;
+    for (const event of page.events) appendFileSync(journal, `${event.sequence} ${event.id} ${event.type} ${event.subject}\n`); // your own work goes here
+    done = page.next - 1n, afterId = page.afterId, last = page.lastSequence;
   }
   reading = false;
 }
@@ -45,6 +48,6 @@ readOn();
 for await (const [topic, body] of bell) {
   const beat = topic.toString() === `${service}.heartbeat.`;
   const heard = beat ? fromBinary(HeartbeatSchema, body).lastSequence : fromBinary(EventBatchSchema, body).events.at(-1).sequence;
-  if (heard > last) last = heard;
+  last = heard; // less than before may be an old beat, or a log that was put back: reading tells
   readOn();
 }

@@ -333,7 +333,10 @@ static int tell_restored(const struct restore *re)
     if (!re->ctl->json) {
         printf("%s: restored up to event %s of log %s\n", re->service, re->sequence, re->log_id);
         if (re->newer.state == NEWER_THERE)
-            printf("  left behind: %" PRIu64 " events that are newer\n", re->newer.events);
+            printf("  left behind: %" PRIu64
+                   " events that are newer; their numbers are given again. "
+                   "Who has read them is told\n  so when it reads on with ReadEvents' after_id\n",
+                   re->newer.events);
         if (*re->aside)
             printf("  the store that was there is kept in %s\n"
                    "  to undo this, before %s is started: mv %s %s.undone && mv %s %s\n",
