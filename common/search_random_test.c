@@ -18,7 +18,7 @@
 #include "common/testing_tree.h"
 
 #ifdef __SANITIZE_THREAD__
-enum { STEPS = 300 }; /* here is one thread only, and it is slow */
+enum { STEPS = 600 }; /* here is one thread only, and it is slow */
 #else
 enum { STEPS = 1500 };
 #endif
