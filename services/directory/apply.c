@@ -9,6 +9,7 @@
 #include "services/directory/findable.h"
 #include "services/directory/place.h"
 #include "services/directory/rules.h"
+#include "services/directory/text.h"
 
 /* ---- organisations and their indexes ---- */
 
@@ -35,27 +36,16 @@ static void count_live(struct wr *wr, const Organisation *o, int difference)
         add_live(wr, o->care_areas[i], difference);
 }
 
-static bool same_texts(char *const *a, size_t n_a, char *const *b, size_t n_b)
-{
-    if (n_a != n_b)
-        return false;
-    for (size_t i = 0; i < n_a; i++) {
-        if (strcmp(a[i], b[i]) != 0)
-            return false;
-    }
-    return true;
-}
-
 static bool counts_alike(const Organisation *a, const Organisation *b)
 {
     return organisation_is_live(a) == organisation_is_live(b) &&
-           same_texts(a->care_areas, a->n_care_areas, b->care_areas, b->n_care_areas);
+           text_same_list(a->care_areas, a->n_care_areas, b->care_areas, b->n_care_areas);
 }
 
 static bool named_alike(const Organisation *a, const Organisation *b)
 {
     return strcmp(a->name, b->name) == 0 && strcmp(a->short_name, b->short_name) == 0 &&
-           same_texts(a->former_names, a->n_former_names, b->former_names, b->n_former_names);
+           text_same_list(a->former_names, a->n_former_names, b->former_names, b->n_former_names);
 }
 
 static void index_name(struct wr *wr, const char *name, const char *slug, bool add)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "services/directory/filter.h"
+#include "services/directory/text.h"
 
 enum {
     FIELDS_MAX = 8,
@@ -311,14 +312,6 @@ static int put_organisation(struct wr *wr, const Organisation *o)
     return 0;
 }
 
-static bool same_texts(char *const *a, size_t n_a, char *const *b, size_t n_b)
-{
-    bool same = n_a == n_b;
-    for (size_t i = 0; i < n_a && same; i++)
-        same = strcmp(a[i], b[i]) == 0;
-    return same;
-}
-
 /* Whether both make the same document. Most events of an organisation (a confirmation, another e-mail address) change none. */
 static bool found_alike(const Organisation *a, const Organisation *b)
 {
@@ -326,11 +319,11 @@ static bool found_alike(const Organisation *a, const Organisation *b)
            strcmp(a->description, b->description) == 0 &&
            strcmp(a->parent_slug, b->parent_slug) == 0 && a->kind == b->kind &&
            a->level == b->level && a->state == b->state &&
-           same_texts(a->former_names, a->n_former_names, b->former_names, b->n_former_names) &&
-           same_texts(a->care_areas, a->n_care_areas, b->care_areas, b->n_care_areas) &&
-           same_texts(a->region_codes, a->n_region_codes, b->region_codes, b->n_region_codes) &&
-           same_texts(a->municipality_codes, a->n_municipality_codes, b->municipality_codes,
-                      b->n_municipality_codes);
+           text_same_list(a->former_names, a->n_former_names, b->former_names, b->n_former_names) &&
+           text_same_list(a->care_areas, a->n_care_areas, b->care_areas, b->n_care_areas) &&
+           text_same_list(a->region_codes, a->n_region_codes, b->region_codes, b->n_region_codes) &&
+           text_same_list(a->municipality_codes, a->n_municipality_codes, b->municipality_codes,
+                          b->n_municipality_codes);
 }
 
 /* Puts anew the living organisations whose slugs follow the prefix, in order of slug; only those of this name, unless it is NULL. */
@@ -439,8 +432,8 @@ int findable_care_area(struct wr *wr, const CareArea *old, const CareArea *area)
 int findable_region(struct wr *wr, const Region *old, const Region *region)
 {
     if (old && strcmp(old->name, region->name) == 0 &&
-        same_texts(old->healthcare_region, old->n_healthcare_region, region->healthcare_region,
-                   region->n_healthcare_region))
+        text_same_list(old->healthcare_region, old->n_healthcare_region, region->healthcare_region,
+                       region->n_healthcare_region))
         return 0;
     return put_those_with(wr, FACET_REGION, region->code);
 }

@@ -141,6 +141,14 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+bool text_same_list(char *const *a, size_t n_a, char *const *b, size_t n_b)
+{
+    bool same = n_a == n_b;
+    for (size_t i = 0; i < n_a && same; i++)
+        same = strcmp(a[i], b[i]) == 0;
+    return same;
+}
+
 bool text_is_blank(const char *text)
 {
     return text[strspn(text, " ")] == '\0';

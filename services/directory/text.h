@@ -30,6 +30,9 @@ size_t text_sort_key(const char *name, uint8_t ret[TEXT_SORT_MAX]);
 /* The host of a web address in lower case, without "www."; "" for none. */
 void text_host(const char *url, char ret[TEXT_FOLD_MAX + 1]);
 
+/* Whether two lists hold the same texts in the same order. */
+bool text_same_list(char *const *a, size_t n_a, char *const *b, size_t n_b);
+
 /* Nothing, or spaces only. */
 bool text_is_blank(const char *text);
 /* So many digits and nothing else. */
