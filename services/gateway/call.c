@@ -119,7 +119,7 @@ static bool add_caching(const struct exchange *e, const struct service *s, uint6
 }
 
 static void answer_message(struct gateway *g, struct exchange *e, const struct service *s,
-                           struct buf *body, const struct client_reply *reply)
+                           bool is_query, struct buf *body, const struct client_reply *reply)
 {
     struct answer_headers headers = { .n = 0 };
     char etag[ETAG_ROOM];
@@ -139,7 +139,8 @@ static void answer_message(struct gateway *g, struct exchange *e, const struct s
     } else {
         buf_free(&packed);
     }
-    if (!http_hold(e, body->len)) {
+    /* What a command did is done: its answer is not refused. */
+    if (!http_hold(e, body->len) && is_query) {
         buf_free(body);
         answer_refusal(g, e, &CROWDED);
         return;
@@ -170,7 +171,8 @@ static void call_done(void *arg, const struct client_reply *reply)
         answer_reply_error(g, e, reply, route ? route->method->input : NULL);
         return;
     }
-    if (!route || !route->method->no_side_effects)
+    bool is_query = route && route->method->no_side_effects;
+    if (!is_query)
         resolver_saw(g->resolver, s, reply->log_sequence);
     int r = -EBADMSG;
     if (!session_is_sane(e, reply)) {
@@ -182,7 +184,7 @@ static void call_done(void *arg, const struct client_reply *reply)
         r = json_from_wire(route->method->output, reply->body.data, reply->body.len, &body);
     }
     if (r == 0) {
-        answer_message(g, e, s, &body, reply);
+        answer_message(g, e, s, is_query, &body, reply);
         return;
     }
     buf_free(&body);
